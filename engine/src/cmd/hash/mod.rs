@@ -1,0 +1,6 @@
+//! The hash family.
+
+use super::Command;
+
+/// The family's commands.
+pub const COMMANDS: &[&Command] = &[];

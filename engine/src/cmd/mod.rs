@@ -1,0 +1,53 @@
+//! The command table: a row a command, from which dispatch, routing, COMMAND, ACL categories, docs and fuzz alphabets derive.
+//!
+//! A command is one file `cmd/<family>/<name>.rs` with its row and its `run`; the family's `mod.rs` names it twice.
+
+pub mod spec;
+
+pub mod generic;
+pub mod hash;
+pub mod list;
+pub mod set;
+pub mod stream;
+pub mod string;
+pub mod zset;
+
+pub use spec::*;
+
+use crate::args::Args;
+use crate::error::CmdResult;
+use crate::keyspace::Ctx;
+
+/// A command's code.
+pub type Run = fn(&mut Ctx<'_>, Args<'_>) -> CmdResult;
+
+/// A command that acts on the keyspace: its row and its code.
+pub struct Command {
+    /// The row.
+    pub spec: Spec,
+    /// The code. A container (`OBJECT`) has subcommands and a `run` that answers an unknown one.
+    pub run: Run,
+    /// Subcommands.
+    pub subs: &'static [&'static Command],
+}
+
+/// All commands of the engine, by family.
+pub const FAMILIES: &[&[&Command]] = &[
+    string::COMMANDS,
+    generic::COMMANDS,
+    list::COMMANDS,
+    set::COMMANDS,
+    hash::COMMANDS,
+    zset::COMMANDS,
+    stream::COMMANDS,
+];
+
+/// All commands of the engine, subcommands not listed.
+pub fn all() -> impl Iterator<Item = &'static Command> {
+    FAMILIES.iter().flat_map(|family| family.iter().copied())
+}
+
+/// The command that a logged opcode stands for.
+pub fn by_opcode(opcode: crate::effect::Opcode) -> Option<&'static Command> {
+    all().find(|c| c.spec.opcode == opcode && opcode != 0)
+}

@@ -1,0 +1,6 @@
+//! The string family.
+
+use super::Command;
+
+/// The family's commands.
+pub const COMMANDS: &[&Command] = &[];

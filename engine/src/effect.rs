@@ -1,0 +1,206 @@
+//! Effects: the deterministic changes that a command made, in the order made.
+//!
+//! An effect is a *canonical command*: one whose replay needs neither clock nor chance (`SPOP` leaves `SREM`, `EXPIRE`
+//! leaves `PEXPIREAT`, `INCRBYFLOAT` leaves `SET`). It is stored with the command's pinned opcode; replay looks the
+//! command up by that number and runs it with [`crate::keyspace::Mode::Replay`].
+//!
+//! ```text
+//! record = len:varint  db:varint  opcode:varint  argc:varint  (arg_len:varint  arg:bytes)*      len counts what follows it
+//! ```
+//!
+//! Where it can be said key by key (MSET, DEL of several keys), an effect names one key, so that replay on another
+//! number of shards needs no barrier.
+
+use crate::args::{ArgBuf, Args};
+
+/// Number of a logged command on disk; pinned in the command's row, append-only, 0 = never logged.
+pub type Opcode = u16;
+
+/// The records of an open batch.
+#[derive(Debug, Default)]
+pub struct Effects {
+    buf: Vec<u8>,
+    count: u64,
+    /// Off when nobody reads records (no log, no replica): changes are then counted only.
+    off: bool,
+}
+
+/// Why a record could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("broken effect record at byte {at}")]
+pub struct BadRecord {
+    /// Offset in the buffer that was given.
+    pub at: usize,
+}
+
+/// One record, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Database index.
+    pub db: u32,
+    /// The command.
+    pub opcode: Opcode,
+    /// Its arguments, *without* the command's name.
+    pub args: ArgBuf,
+}
+
+impl Effects {
+    /// Whether records are kept, or changes only counted.
+    pub fn set_enabled(&mut self, enabled: bool) {
+        self.off = !enabled;
+    }
+
+    /// Records one change; `args` are the arguments after the command's name.
+    pub fn push(&mut self, db: u32, opcode: Opcode, args: &[&[u8]]) {
+        self.count += 1;
+        if self.off {
+            return;
+        }
+        let body: usize = args.iter().map(|a| varint_len(a.len() as u64) + a.len()).sum();
+        self.head(db, opcode, args.len(), body);
+        args.iter().for_each(|arg| self.arg(arg));
+    }
+
+    /// Records `args` as the client sent it (name left out).
+    pub fn push_verbatim(&mut self, db: u32, opcode: Opcode, args: Args<'_>) {
+        self.count += 1;
+        if self.off {
+            return;
+        }
+        let body: usize = args.iter_from(1).map(|a| varint_len(a.len() as u64) + a.len()).sum();
+        self.head(db, opcode, args.len().saturating_sub(1), body);
+        args.iter_from(1).for_each(|arg| self.arg(arg));
+    }
+
+    /// Changes recorded since the last [`Effects::take`], kept or only counted.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// True when nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The records so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buf
+    }
+
+    /// Forgets the records, keeping the buffer for the next batch.
+    pub fn clear(&mut self) {
+        self.buf.clear();
+        self.count = 0;
+    }
+
+    fn head(&mut self, db: u32, opcode: Opcode, argc: usize, body: usize) {
+        let (db, op, argc) = (u64::from(db), u64::from(opcode), argc as u64);
+        let len = varint_len(db) + varint_len(op) + varint_len(argc) + body;
+        self.buf.reserve(len + 10);
+        put_varint(&mut self.buf, len as u64);
+        put_varint(&mut self.buf, db);
+        put_varint(&mut self.buf, op);
+        put_varint(&mut self.buf, argc);
+    }
+
+    fn arg(&mut self, arg: &[u8]) {
+        put_varint(&mut self.buf, arg.len() as u64);
+        self.buf.extend_from_slice(arg);
+    }
+}
+
+/// Reads the records of a batch one by one.
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    buf: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Records<'a> {
+    /// Records as [`Effects::bytes`] gave them.
+    pub fn new(buf: &'a [u8]) -> Self {
+        Records { buf, at: 0 }
+    }
+
+    fn read(&mut self) -> Option<Record> {
+        let len = usize::try_from(self.varint()?).ok()?;
+        let end = self.at.checked_add(len).filter(|end| *end <= self.buf.len())?;
+        let db = u32::try_from(self.varint()?).ok()?;
+        let opcode = Opcode::try_from(self.varint()?).ok()?;
+        let argc = self.varint()?;
+        let mut args = ArgBuf::default();
+        for _ in 0..argc {
+            let len = usize::try_from(self.varint()?).ok()?;
+            let arg_end = self.at.checked_add(len).filter(|e| *e <= end)?;
+            args.push(self.buf.get(self.at..arg_end)?);
+            self.at = arg_end;
+        }
+        (self.at == end).then_some(Record { db, opcode, args })
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = *self.buf.get(self.at)?;
+            self.at += 1;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Result<Record, BadRecord>;
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.buf.len() {
+            return None;
+        }
+        let at = self.at;
+        let record = self.read();
+        if record.is_none() {
+            self.at = self.buf.len();
+        }
+        Some(record.ok_or(BadRecord { at }))
+    }
+}
+
+fn varint_len(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+fn put_varint(buf: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        buf.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    buf.push((value & 0x7f) as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_as_pushed() {
+        let mut effects = Effects::default();
+        effects.push(0, 1, &[b"key", b"value"]);
+        effects.push(15, 300, &[&[7u8; 200], b""]);
+        let got: Vec<_> = Records::new(effects.bytes()).map(|r| r.unwrap()).collect();
+        assert_eq!(got.len(), 2);
+        assert_eq!((got[1].db, got[1].opcode), (15, 300));
+        assert_eq!(got[1].args.as_args().at(0), &[7u8; 200][..]);
+    }
+
+    #[test]
+    fn a_cut_record_is_an_error_and_never_a_panic() {
+        let mut effects = Effects::default();
+        effects.push(3, 9, &[b"some key", b"some value"]);
+        for cut in 1..effects.bytes().len() {
+            let got: Vec<_> = Records::new(&effects.bytes()[..cut]).collect();
+            assert_eq!(got, vec![Err(BadRecord { at: 0 })]);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Glob patterns as Redis matches them (`stringmatchlen`).

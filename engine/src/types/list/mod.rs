@@ -1,0 +1,27 @@
+//! List: skeleton.
+
+use super::{Object, object_of};
+use crate::serial::{Digest, RdbWriter};
+
+/// A list.
+#[derive(Debug, Clone, Default)]
+pub struct List {}
+
+impl Object for List {
+    const TYPE_NAME: &'static str = "list";
+    object_of!(List);
+    fn encoding(&self) -> &'static str {
+        "listpack"
+    }
+    fn len(&self) -> usize {
+        0
+    }
+    fn rdb_type(&self) -> u8 {
+        0
+    }
+    fn save(&self, _out: &mut RdbWriter) {}
+    fn memory_bytes(&self) -> usize {
+        0
+    }
+    fn digest(&self, _digest: &mut Digest) {}
+}

@@ -1,0 +1,279 @@
+//! The data types: a folder and a row each. Everything that handles "any value" derives from [`Object`] and the rows of [`types!`].
+
+pub mod hash;
+pub mod intset;
+pub mod list;
+pub mod listpack;
+pub mod set;
+pub mod stream;
+pub mod zset;
+
+use crate::error::Error;
+use crate::serial::{Digest, RdbWriter};
+
+pub use hash::Hash;
+pub use list::List;
+pub use set::Set;
+pub use stream::Stream;
+pub use zset::ZSet;
+
+/// What a collection type must be able to do, so that snapshot, DUMP, MEMORY USAGE, lazy free, TYPE and DEBUG DIGEST follow.
+pub trait Object: Sized {
+    /// Name in TYPE and SCAN.
+    const TYPE_NAME: &'static str;
+
+    /// The object in a value, if it is of this type.
+    fn from_ref<'a>(value: ValueRef<'a>) -> Option<&'a Self>;
+    /// The same, to be changed.
+    fn from_mut<'a>(value: ValueMut<'a>) -> Option<&'a mut Self>;
+    /// Wraps the object.
+    fn into_value(self) -> Value;
+
+    /// Name in OBJECT ENCODING.
+    fn encoding(&self) -> &'static str;
+    /// Number of elements.
+    fn len(&self) -> usize;
+    /// True when nothing is left, so that the key goes (not for streams).
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The RDB type number that [`Object::save`] writes for it.
+    fn rdb_type(&self) -> u8;
+    /// Writes the RDB body (after type and key).
+    fn save(&self, out: &mut RdbWriter);
+    /// Bytes held on the heap, the object itself included.
+    fn memory_bytes(&self) -> usize;
+    /// Adds the content to a digest, as Redis's DEBUG DIGEST-VALUE does.
+    fn digest(&self, digest: &mut Digest);
+    /// Rough number of allocations that dropping it frees; large ones are freed in slices.
+    fn free_effort(&self) -> usize {
+        self.len()
+    }
+    /// Frees about `budget` elements; true when the rest may simply be dropped.
+    fn free_some(&mut self, budget: usize) -> bool {
+        let _ = budget;
+        true
+    }
+}
+
+macro_rules! types {
+    ($($variant:ident),* $(,)?) => {
+        /// A value on its way in or out of an entry.
+        #[derive(Debug, Clone)]
+        pub enum Value {
+            /// A string that is a 64-bit integer in canonical form.
+            Int(i64),
+            /// Any other string.
+            Bytes(Vec<u8>),
+            $(
+                #[doc = concat!("A ", stringify!($variant), ".")]
+                $variant(Box<$variant>),
+            )*
+        }
+
+        /// A value inside its entry.
+        #[derive(Clone, Copy, Debug)]
+        pub enum ValueRef<'a> {
+            /// A string that is an integer.
+            Int(i64),
+            /// Any other string.
+            Bytes(&'a [u8]),
+            $(
+                #[doc = concat!("A ", stringify!($variant), ".")]
+                $variant(&'a $variant),
+            )*
+        }
+
+        /// A collection inside its entry, to be changed in place (strings change through the entry).
+        #[derive(Debug)]
+        pub enum ValueMut<'a> {
+            /// A string.
+            Str,
+            $(
+                #[doc = concat!("A ", stringify!($variant), ".")]
+                $variant(&'a mut $variant),
+            )*
+        }
+
+        impl<'a> ValueRef<'a> {
+            /// Name in TYPE.
+            pub fn type_name(self) -> &'static str {
+                match self {
+                    ValueRef::Int(_) | ValueRef::Bytes(_) => "string",
+                    $(ValueRef::$variant(_) => <$variant as Object>::TYPE_NAME,)*
+                }
+            }
+            /// Name in OBJECT ENCODING.
+            pub fn encoding(self) -> &'static str {
+                match self {
+                    ValueRef::Int(_) => "int",
+                    ValueRef::Bytes(b) if b.len() <= EMBSTR_LEN_MAX => "embstr",
+                    ValueRef::Bytes(_) => "raw",
+                    $(ValueRef::$variant(o) => o.encoding(),)*
+                }
+            }
+            /// RDB type number.
+            pub fn rdb_type(self) -> u8 {
+                match self {
+                    ValueRef::Int(_) | ValueRef::Bytes(_) => crate::serial::RDB_TYPE_STRING,
+                    $(ValueRef::$variant(o) => o.rdb_type(),)*
+                }
+            }
+            /// Writes the RDB body.
+            pub fn save(self, out: &mut RdbWriter) {
+                match self {
+                    ValueRef::Int(n) => out.int_string(n),
+                    ValueRef::Bytes(b) => out.string(b),
+                    $(ValueRef::$variant(o) => o.save(out),)*
+                }
+            }
+            /// Bytes held outside the entry.
+            pub fn memory_bytes(self) -> usize {
+                match self {
+                    ValueRef::Int(_) => 0,
+                    ValueRef::Bytes(_) => 0,
+                    $(ValueRef::$variant(o) => o.memory_bytes(),)*
+                }
+            }
+            /// Rough number of allocations that dropping it frees.
+            pub fn free_effort(self) -> usize {
+                match self {
+                    ValueRef::Int(_) | ValueRef::Bytes(_) => 1,
+                    $(ValueRef::$variant(o) => o.free_effort(),)*
+                }
+            }
+            /// Number of elements; 1 for a string.
+            pub fn element_count(self) -> usize {
+                match self {
+                    ValueRef::Int(_) | ValueRef::Bytes(_) => 1,
+                    $(ValueRef::$variant(o) => o.len(),)*
+                }
+            }
+            /// Adds the content to a digest.
+            pub fn digest(self, digest: &mut Digest) {
+                match self {
+                    ValueRef::Int(n) => digest.string(itoa::Buffer::new().format(n).as_bytes()),
+                    ValueRef::Bytes(b) => digest.string(b),
+                    $(ValueRef::$variant(o) => o.digest(digest),)*
+                }
+            }
+            /// An owned copy.
+            pub fn to_value(self) -> Value {
+                match self {
+                    ValueRef::Int(n) => Value::Int(n),
+                    ValueRef::Bytes(b) => Value::Bytes(b.to_vec()),
+                    $(ValueRef::$variant(o) => Value::$variant(Box::new(o.clone())),)*
+                }
+            }
+        }
+
+        impl Value {
+            /// A view.
+            pub fn as_ref(&self) -> ValueRef<'_> {
+                match self {
+                    Value::Int(n) => ValueRef::Int(*n),
+                    Value::Bytes(b) => ValueRef::Bytes(b),
+                    $(Value::$variant(o) => ValueRef::$variant(o),)*
+                }
+            }
+            /// A view to change collections.
+            pub fn as_mut(&mut self) -> ValueMut<'_> {
+                match self {
+                    Value::Int(_) | Value::Bytes(_) => ValueMut::Str,
+                    $(Value::$variant(o) => ValueMut::$variant(o),)*
+                }
+            }
+            /// Frees about `budget` elements; true when the rest may simply be dropped.
+            pub fn free_some(&mut self, budget: usize) -> bool {
+                match self {
+                    Value::Int(_) | Value::Bytes(_) => true,
+                    $(Value::$variant(o) => o.free_some(budget),)*
+                }
+            }
+        }
+    };
+}
+/// The longest string that OBJECT ENCODING calls `embstr`, in bytes.
+pub const EMBSTR_LEN_MAX: usize = 44;
+
+types! { List, Set, Hash, ZSet, Stream }
+
+/// The three conversions of [`Object`], which are the same for every type.
+macro_rules! object_of {
+    ($variant:ident) => {
+        fn from_ref<'a>(value: $crate::types::ValueRef<'a>) -> Option<&'a Self> {
+            if let $crate::types::ValueRef::$variant(o) = value { Some(o) } else { None }
+        }
+        fn from_mut<'a>(value: $crate::types::ValueMut<'a>) -> Option<&'a mut Self> {
+            if let $crate::types::ValueMut::$variant(o) = value { Some(o) } else { None }
+        }
+        fn into_value(self) -> $crate::types::Value {
+            $crate::types::Value::$variant(Box::new(self))
+        }
+    };
+}
+
+pub(crate) use object_of;
+
+impl ValueRef<'_> {
+    /// The string's bytes, an integer written out into `scratch`.
+    pub fn str_bytes<'s>(&'s self, scratch: &'s mut itoa::Buffer) -> Result<&'s [u8], Error> {
+        match self {
+            ValueRef::Int(n) => Ok(scratch.format(*n).as_bytes()),
+            ValueRef::Bytes(b) => Ok(b),
+            _ => Err(Error::WrongType),
+        }
+    }
+}
+
+impl Value {
+    /// A string value: an integer when `bytes` is one in canonical form, as Redis's `tryObjectEncoding` has it.
+    pub fn from_str_bytes(bytes: &[u8]) -> Value {
+        match crate::num::parse_i64(bytes) {
+            Some(n) => Value::Int(n),
+            None => Value::Bytes(bytes.to_vec()),
+        }
+    }
+}
+
+/// From which size on small encodings become large ones; set by the config parameters of the same names.
+#[derive(Clone, Copy, Debug)]
+pub struct EncodingLimits {
+    /// `hash-max-listpack-entries`
+    pub hash_max_listpack_entries: usize,
+    /// `hash-max-listpack-value`, bytes
+    pub hash_max_listpack_value: usize,
+    /// `list-max-listpack-size`: elements a node, or -1..-5 for 4..64 KiB
+    pub list_max_listpack_size: i64,
+    /// `list-compress-depth`
+    pub list_compress_depth: usize,
+    /// `set-max-intset-entries`
+    pub set_max_intset_entries: usize,
+    /// `zset-max-listpack-entries`
+    pub zset_max_listpack_entries: usize,
+    /// `zset-max-listpack-value`, bytes
+    pub zset_max_listpack_value: usize,
+    /// `stream-node-max-bytes`
+    pub stream_node_max_bytes: usize,
+    /// `stream-node-max-entries`
+    pub stream_node_max_entries: usize,
+    /// `proto-max-bulk-len`, bytes: the longest string
+    pub string_len_max: usize,
+}
+
+impl Default for EncodingLimits {
+    fn default() -> Self {
+        EncodingLimits {
+            hash_max_listpack_entries: 128,
+            hash_max_listpack_value: 64,
+            list_max_listpack_size: -2,
+            list_compress_depth: 0,
+            set_max_intset_entries: 512,
+            zset_max_listpack_entries: 128,
+            zset_max_listpack_value: 64,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
+            string_len_max: 512 << 20,
+        }
+    }
+}
