@@ -1,1 +1,7 @@
-//! Placeholder head, replaced below.
+//! Which shard, and later which node, owns a key.
+//!
+//! Invariant: pure state machines and tables; no I/O, no clock, no other crate of the workspace.
+
+pub mod slot;
+
+pub use slot::{SLOTS, SlotMap, key_slot};
