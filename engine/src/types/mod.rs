@@ -217,6 +217,7 @@ pub(crate) use object_of;
 
 impl ValueRef<'_> {
     /// The string's bytes, an integer written out into `scratch`.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other type is the wrong one")]
     pub fn str_bytes<'s>(&'s self, scratch: &'s mut itoa::Buffer) -> Result<&'s [u8], Error> {
         match self {
             ValueRef::Int(n) => Ok(scratch.format(*n).as_bytes()),
