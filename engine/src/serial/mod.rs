@@ -1,27 +1,22 @@
 //! Values as bytes: Redis's RDB value encodings, the DUMP payload, and digests.
+//!
+//! ```text
+//!   Value ──Object::save──> RdbWriter ──> snapshot, DUMP        RdbReader ──load_value──> Value
+//!                                │                                  │
+//!                            lzf, crc64                        legacy (ziplist, zipmap), listpacks, intsets
+//! ```
+//!
+//! Invariant: bytes that come from outside never make anything here panic, loop without end, or allocate more than
+//! their own size times what LZF can expand to.
 
-/// RDB type number of a string.
-pub const RDB_TYPE_STRING: u8 = 0;
+pub mod crc64;
+pub mod digest;
+pub mod lzf;
+pub mod rdb_type;
+pub mod reader;
+pub mod writer;
 
-/// Appends RDB-encoded values to a buffer.
-#[derive(Debug, Default)]
-pub struct RdbWriter {
-    /// What was written.
-    pub buf: Vec<u8>,
-}
-
-impl RdbWriter {
-    /// A string that is an integer.
-    pub fn int_string(&mut self, _value: i64) {}
-    /// Any string, LZF-compressed where `rdbcompression` says so and it pays.
-    pub fn string(&mut self, _bytes: &[u8]) {}
-}
-
-/// Redis's DEBUG DIGEST: SHA-1 values added up.
-#[derive(Debug, Default)]
-pub struct Digest {}
-
-impl Digest {
-    /// Mixes a string in, order mattering.
-    pub fn string(&mut self, _bytes: &[u8]) {}
-}
+pub use digest::{Digest, DigestBytes};
+pub use rdb_type::*;
+pub use reader::{LoadError, LoadFault, RdbReader};
+pub use writer::RdbWriter;
