@@ -1,1 +1,22 @@
-//! Placeholder head, replaced below.
+//! What the suites share: a server to start and stop, a tiny client, the crash loop with its oracle, the simulator.
+//!
+//! ```text
+//!   tests/tests/*.rs ──> server (a real process)  ──> resp (bytes over TCP)
+//!   xtask crash      ──> crash::{worker, oracle}  ──> server, resp
+//!   xtask race       ──> server, resp
+//! ```
+//!
+//! Invariant: nobody but xtask, itself a leaf, imports this crate.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test harness fails by panicking, and tells what it does"
+)]
+
+pub mod crash;
+pub mod resp;
+pub mod server;

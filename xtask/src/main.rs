@@ -1,1 +1,52 @@
-fn main() {}
+//! Developer commands, a file each. `cargo xtask --help` lists them.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool for developers, which talks on its terminal"
+)]
+
+mod bench;
+mod crash;
+mod fuzz;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer commands of Ringstone")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// All that CI checks, step by step; stops at the first that fails
+    Test(test::Options),
+    /// Criterion micro-benches
+    Bench(bench::Options),
+    /// Ringstone beside redis-server, the same load in turn, figures as a table
+    /// kill -9 under load, again and again, with a check of every acknowledged write
+    Crash(crash::Options),
+    /// cargo-fuzz targets
+    Fuzz(fuzz::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Test(options) => test::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Crash(options) => crash::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! One client of the crash loop: pipelines writes to its own keys, notes what was acknowledged, verifies after a restart.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Random;
+use super::oracle::{Counter, Fault, Register, all_equal, consecutive, number_of, value_of};
+use crate::resp::{Conn, Value, encode_into};
+
+/// Single keys of each client.
+const REGISTERS: usize = 24;
+/// Counters of each client.
+const COUNTERS: usize = 4;
+/// Groups of keys that are written by one MSET or one transaction.
+const GROUPS: usize = 3;
+/// Keys of a group, spread over the hash slots.
+const GROUP_KEYS: usize = 4;
+/// Elements after which a list is dropped and begun anew.
+const LIST_LEN_MAX: u64 = 1500;
+/// The group that all clients write.
+const SHARED: [&str; 3] = ["shared:a", "shared:b", "shared:c"];
+
+/// A client.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) id: usize,
+    random: Random,
+    /// The last number that went into a value; no two writes of a client carry the same.
+    number: u64,
+    registers: Vec<Register>,
+    counters: Vec<Counter>,
+    groups: Vec<Register>,
+    list: Counter,
+    /// The list's key, which changes when it is begun anew.
+    list_generation: u64,
+    dropped: Option<Register>,
+    acked: u64,
+    faults: Vec<Fault>,
+}
+
+/// A write that is on its way, and what its replies must be.
+enum Sent {
+    Register(usize, usize, &'static str),
+    Group(usize, usize),
+    /// A transaction's MULTI, queued commands, then EXEC that acknowledges.
+    Transaction(usize, usize),
+    Counter(usize, u64),
+    /// The list's generation and its length.
+    List(u64, u64),
+    Dropped(usize),
+    Shared,
+    ReadShared,
+}
+
+impl Worker {
+    pub(super) fn new(id: usize, seed: u64) -> Worker {
+        let name = |kind: &str, n: usize| format!("c{id}:{kind}:{n}");
+        Worker {
+            id,
+            random: Random::new(seed),
+            number: 0,
+            registers: (0..REGISTERS).map(|n| Register::new(name("key", n))).collect(),
+            counters: (0..COUNTERS).map(|n| Counter::new(name("counter", n))).collect(),
+            groups: (0..GROUPS).map(|n| Register::new(name("group", n))).collect(),
+            list: Counter::new(name("list", 0)),
+            list_generation: 0,
+            dropped: None,
+            acked: 0,
+            faults: Vec::new(),
+        }
+    }
+
+    pub(super) fn take_acked(&mut self) -> u64 {
+        std::mem::take(&mut self.acked)
+    }
+
+    pub(super) fn take_faults(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.faults)
+    }
+
+    /// Writes until the connection breaks, which is a fault unless the server was killed.
+    pub(super) fn run(&mut self, port: u16, killed: &AtomicBool) {
+        let broken = Conn::connect(port).and_then(|mut conn| self.load(&mut conn));
+        if let Err(e) = broken
+            && !killed.load(Ordering::SeqCst)
+        {
+            let text = format!("client {}: the connection broke under load: {e}", self.id);
+            self.faults.push(Fault::WrongReply(text));
+        }
+    }
+
+    fn load(&mut self, conn: &mut Conn) -> io::Result<()> {
+        while self.faults.is_empty() {
+            let mut bytes = Vec::new();
+            let depth = 1 + self.random.below(32);
+            let sent: Vec<Sent> = (0..depth).map(|_| self.send(&mut bytes)).collect();
+            let written = conn.send_raw(&bytes);
+            // Replies that left before the kill are acknowledgements, even when a later write failed.
+            for sent in sent {
+                self.receive(conn, &sent)?;
+            }
+            written?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, out: &mut Vec<u8>) -> Sent {
+        let pick =
+            |random: &mut Random, n: usize| usize::try_from(random.below(n as u64)).unwrap_or(0);
+        match self.random.below(20) {
+            0..=7 => {
+                let at = pick(&mut self.random, REGISTERS);
+                let number = self.next_number();
+                let write = self.registers[at].attempt(Some(number));
+                encode_into(
+                    out,
+                    &[b"SET", self.registers[at].name().as_bytes(), &value_of(number)],
+                );
+                Sent::Register(at, write, "OK")
+            }
+            8 => {
+                let at = pick(&mut self.random, REGISTERS);
+                let write = self.registers[at].attempt(None);
+                encode_into(out, &["DEL", self.registers[at].name()]);
+                Sent::Register(at, write, "")
+            }
+            9..=11 => {
+                let at = pick(&mut self.random, COUNTERS);
+                encode_into(out, &["INCR", self.counters[at].name()]);
+                Sent::Counter(at, self.counters[at].attempt())
+            }
+            12..=14 => self.send_push(out),
+            15 | 16 => {
+                let at = pick(&mut self.random, GROUPS);
+                let number = self.next_number();
+                let write = self.groups[at].attempt(Some(number));
+                let mut args = vec![b"MSET".to_vec()];
+                for key in group_keys(self.groups[at].name()) {
+                    args.extend([key.into_bytes(), value_of(number)]);
+                }
+                encode_into(out, &args);
+                Sent::Group(at, write)
+            }
+            17 => {
+                let at = pick(&mut self.random, GROUPS);
+                let number = self.next_number();
+                let write = self.groups[at].attempt(Some(number));
+                encode_into(out, &["MULTI"]);
+                for key in group_keys(self.groups[at].name()) {
+                    encode_into(out, &[b"SET", key.as_bytes(), &value_of(number)]);
+                }
+                encode_into(out, &["EXEC"]);
+                Sent::Transaction(at, write)
+            }
+            18 => {
+                let number = self.next_number();
+                let value = format!("{}.{number}", self.id);
+                let args: Vec<&str> = SHARED.iter().flat_map(|key| [*key, &value]).collect();
+                encode_into(out, &[&["MSET"], &args[..]].concat());
+                Sent::Shared
+            }
+            _ => {
+                encode_into(out, &[&["MGET"], &SHARED[..]].concat());
+                Sent::ReadShared
+            }
+        }
+    }
+
+    fn send_push(&mut self, out: &mut Vec<u8>) -> Sent {
+        let full = self.list.attempted() >= LIST_LEN_MAX;
+        if full && self.dropped.is_none() {
+            // The old list becomes a key that is being deleted; state 0 stands for "some list".
+            let mut dropped = Register::new(self.list.name().to_owned());
+            let there = dropped.attempt(Some(0));
+            dropped.ack(there);
+            let write = dropped.attempt(None);
+            encode_into(out, &["DEL", dropped.name()]);
+            self.dropped = Some(dropped);
+            self.list_generation += 1;
+            self.list = Counter::new(format!("c{}:list:{}", self.id, self.list_generation));
+            return Sent::Dropped(write);
+        }
+        let value = self.list.attempt();
+        encode_into(out, &["RPUSH", self.list.name(), &value.to_string()]);
+        Sent::List(self.list_generation, value)
+    }
+
+    fn receive(&mut self, conn: &mut Conn, sent: &Sent) -> io::Result<()> {
+        let mut reply = conn.read()?;
+        if matches!(sent, Sent::Transaction(..)) {
+            for _ in 0..=GROUP_KEYS {
+                self.expect(!reply.is_error(), "a queued command", &reply);
+                reply = conn.read()?;
+            }
+        }
+        if matches!(sent, Sent::ReadShared) {
+            self.expect(!reply.is_error(), "MGET", &reply);
+            if reply.items().len() == SHARED.len()
+                && let Err(fault) = all_equal("MGET of the shared group", reply.items())
+            {
+                self.faults.push(fault);
+            }
+            return Ok(());
+        }
+        self.expect(!reply.is_error(), "a write", &reply);
+        if reply.is_error() {
+            return Ok(());
+        }
+        self.acked += 1;
+        match *sent {
+            Sent::Register(at, write, text) => {
+                self.registers[at].ack(write);
+                self.expect(text.is_empty() || reply.text() == text, "SET", &reply);
+            }
+            Sent::Group(at, write) => self.groups[at].ack(write),
+            Sent::Transaction(at, write) => {
+                self.groups[at].ack(write);
+                self.expect(reply.items().len() == GROUP_KEYS, "EXEC", &reply);
+            }
+            Sent::Counter(at, value) => {
+                self.counters[at].ack(value);
+                self.expect(reply.int() == i64::try_from(value).ok(), "INCR", &reply);
+            }
+            Sent::List(generation, value) => {
+                // A list that was dropped in the meantime has no acknowledgement to keep.
+                if generation == self.list_generation {
+                    self.list.ack(value);
+                }
+                self.expect(reply.int() == i64::try_from(value).ok(), "RPUSH", &reply);
+            }
+            Sent::Dropped(write) => {
+                self.dropped.iter_mut().for_each(|d| d.ack(write));
+            }
+            Sent::Shared | Sent::ReadShared => {}
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, right: bool, what: &str, reply: &Value) {
+        if !right {
+            let text = format!("client {}: {what} answered {reply:?}", self.id);
+            self.faults.push(Fault::WrongReply(text));
+        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// Compares all keys with what may be there; how many were checked, and what is wrong.
+    pub(super) fn verify(&mut self, conn: &mut Conn) -> io::Result<(u64, Vec<Fault>)> {
+        let mut faults = Vec::new();
+        let mut note = |result: Result<(), Fault>| faults.extend(result.err());
+        for register in &mut self.registers {
+            let found = get(conn, register.name())?;
+            note(found.and_then(|found| register.settle(found)));
+        }
+        for counter in &mut self.counters {
+            let reply = conn.call(&["GET", counter.name()])?;
+            let found = reply.text().parse().unwrap_or(0);
+            note(counter.settle(found));
+        }
+        for group in &mut self.groups {
+            let mut values = Vec::new();
+            for key in group_keys(group.name()) {
+                values.push(get(conn, &key)?);
+            }
+            let values: Result<Vec<_>, Fault> = values.into_iter().collect();
+            let whole = values.and_then(|values| all_equal(group.name(), &values));
+            note(whole.and_then(|found| group.settle(found)));
+        }
+        let list = conn.call(&["LRANGE", self.list.name(), "0", "-1"])?;
+        let items: Vec<String> = list.items().iter().map(Value::text).collect();
+        let len = consecutive(self.list.name(), &items);
+        note(len.and_then(|len| self.list.settle(len)));
+        if let Some(mut dropped) = self.dropped.take() {
+            let there = conn.call(&["EXISTS", dropped.name()])?.int() == Some(1);
+            note(dropped.settle(there.then_some(0)));
+            conn.call(&["DEL", dropped.name()])?;
+        }
+        let shared = conn.call(&[&["MGET"], &SHARED[..]].concat())?;
+        note(all_equal("the shared group", shared.items()).map(|_| ()));
+        let checked = REGISTERS + COUNTERS + GROUPS * GROUP_KEYS + items.len() + SHARED.len();
+        Ok((checked as u64, faults))
+    }
+}
+
+fn get(conn: &mut Conn, key: &str) -> io::Result<Result<Option<u64>, Fault>> {
+    Ok(match conn.call(&["GET", key])? {
+        Value::Null => Ok(None),
+        Value::Bulk(bytes) => number_of(key, &bytes).map(Some),
+        other => Err(Fault::WrongReply(format!("{key}: {other:?}"))),
+    })
+}
+
+fn group_keys(group: &str) -> impl Iterator<Item = String> + use<> {
+    let group = group.to_owned();
+    (0..GROUP_KEYS).map(move |n| format!("{group}:{n}"))
+}

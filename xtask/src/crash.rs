@@ -1,0 +1,76 @@
+//! `cargo xtask crash`: the crash loop of the tests crate, from the command line.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use ringstone_tests::crash;
+use ringstone_tests::server::Binary;
+
+/// What to run.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How long to go on
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// `appendfsync`
+    #[arg(long, default_value = "always", value_parser = ["always", "everysec", "no"])]
+    fsync: String,
+    /// Shards of the first start; every third restart takes another number
+    #[arg(long, default_value_t = 2)]
+    shards: usize,
+    /// Connections that write
+    #[arg(long, default_value_t = 6)]
+    clients: usize,
+    /// The server; the workspace's own otherwise
+    #[arg(long)]
+    bin: Option<PathBuf>,
+    /// Where the random choices begin; the clock otherwise
+    #[arg(long)]
+    seed: Option<u64>,
+    /// A further parameter of the server, `name=value`
+    #[arg(long, value_parser = parameter)]
+    set: Vec<(String, String)>,
+}
+
+impl Options {
+    /// A short run of a binary that is built already.
+    pub(crate) fn short(binary: &Binary, fsync: &str, seconds: u64, seed: u64) -> Options {
+        let (bin, seed) = (Some(binary.path.clone()), Some(seed));
+        Options { seconds, fsync: fsync.to_owned(), shards: 2, clients: 6, bin, seed, set: Vec::new() }
+    }
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("not name=value")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Runs the loop, prints the report, fails when anything was lost.
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let seed = options.seed.unwrap_or(clock);
+    let binary = match &options.bin {
+        Some(path) => Binary { path: std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))? },
+        None => Binary::ringstone(),
+    };
+    println!(
+        "crash: {} fsync={} shards={} clients={} seconds={} seed={seed}",
+        binary.path.display(),
+        options.fsync,
+        options.shards,
+        options.clients,
+        options.seconds
+    );
+    let report = crash::run(&crash::Options {
+        binary,
+        duration: Duration::from_secs(options.seconds),
+        fsync: options.fsync.clone(),
+        shards: options.shards,
+        clients: options.clients,
+        seed,
+        set: options.set.clone(),
+    });
+    println!("{report}");
+    if report.is_clean() { Ok(()) } else { Err("crash: FAILED".to_owned()) }
+}

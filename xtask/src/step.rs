@@ -1,0 +1,66 @@
+//! Running other programs: one step after another, each with its name and how long it took.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// `cargo`, in the workspace's root.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(workspace());
+    command
+}
+
+/// The workspace's root.
+pub(crate) fn workspace() -> PathBuf {
+    ringstone_tests::server::workspace()
+}
+
+/// True when a program runs and ends well.
+pub(crate) fn works(program: &str, args: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(workspace()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+/// Runs a program; an error says which failed.
+pub(crate) fn check(command: &mut Command) -> Result<(), String> {
+    let shown = format!("{command:?}").replace('"', "");
+    match command.stdin(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{shown}` failed: {status}")),
+        Err(e) => Err(format!("`{shown}` does not run: {e}")),
+    }
+}
+
+/// Steps done so far.
+#[derive(Default)]
+pub(crate) struct Steps {
+    done: Vec<(&'static str, Duration)>,
+}
+
+impl Steps {
+    /// Runs one step, and tells its name before and its duration at the end.
+    pub(crate) fn run(
+        &mut self,
+        name: &'static str,
+        step: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), String> {
+        println!("\n=== {name}");
+        let began = Instant::now();
+        let result = step();
+        self.done.push((name, began.elapsed()));
+        result.map_err(|e| format!("{}\nFAILED at step `{name}`: {e}", self.table()))
+    }
+
+    /// The steps with their durations.
+    pub(crate) fn table(&self) -> String {
+        let mut out = String::new();
+        for (name, took) in &self.done {
+            out.push_str(&format!("\n{:>7.1} s  {name}", took.as_secs_f64()));
+        }
+        let all: Duration = self.done.iter().map(|(_, took)| *took).sum();
+        out.push_str(&format!("\n{:>7.1} s  in all", all.as_secs_f64()));
+        out
+    }
+}
