@@ -12,6 +12,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::cast_possible_truncation,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a test harness fails by panicking, and tells what it does"

@@ -37,7 +37,15 @@ impl Options {
     /// A short run of a binary that is built already.
     pub(crate) fn short(binary: &Binary, fsync: &str, seconds: u64, seed: u64) -> Options {
         let (bin, seed) = (Some(binary.path.clone()), Some(seed));
-        Options { seconds, fsync: fsync.to_owned(), shards: 2, clients: 6, bin, seed, set: Vec::new() }
+        Options {
+            seconds,
+            fsync: fsync.to_owned(),
+            shards: 2,
+            clients: 6,
+            bin,
+            seed,
+            set: Vec::new(),
+        }
     }
 }
 
@@ -51,7 +59,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let seed = options.seed.unwrap_or(clock);
     let binary = match &options.bin {
-        Some(path) => Binary { path: std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))? },
+        Some(path) => Binary {
+            path: std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))?,
+        },
         None => Binary::ringstone(),
     };
     println!(

@@ -2,12 +2,14 @@
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::indexing_slicing,
     reason = "a command-line tool for developers, which talks on its terminal"
 )]
 
 mod bench;
 mod crash;
 mod fuzz;
+mod race;
 mod step;
 mod test;
 
@@ -29,6 +31,7 @@ enum Command {
     /// Criterion micro-benches
     Bench(bench::Options),
     /// Ringstone beside redis-server, the same load in turn, figures as a table
+    Race(race::Options),
     /// kill -9 under load, again and again, with a check of every acknowledged write
     Crash(crash::Options),
     /// cargo-fuzz targets
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Race(options) => race::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
     };

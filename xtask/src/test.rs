@@ -51,13 +51,26 @@ fn steps_of() -> [(&'static str, Step); 8] {
         ("programs to compare with", |_| install_programs()),
         ("formatting", |_| check(&mut cargo(&["fmt", "--all", "--check"]))),
         ("lints", |_| {
-            check(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+            check(&mut cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ]))
         }),
-        ("build", |_| {
-            check(&mut cargo(&["build", "--workspace", "--all-targets", "--quiet"]))
-        }),
+        ("build", |_| check(&mut cargo(&["build", "--workspace", "--all-targets", "--quiet"]))),
         ("import rules", |_| {
-            check(&mut cargo(&["test", "--package", "ringstone-tests", "--test", "tidy", "--quiet"]))
+            check(&mut cargo(&[
+                "test",
+                "--package",
+                "ringstone-tests",
+                "--test",
+                "tidy",
+                "--quiet",
+            ]))
         }),
         ("tests", |_| tests()),
         ("documentation tests", |_| {
@@ -95,7 +108,9 @@ fn tests() -> Result<(), String> {
     let mut command = if works("cargo", &["nextest", "--version"]) {
         cargo(&["nextest", "run", "--workspace", "--no-tests=fail"])
     } else {
-        println!("cargo-nextest is missing: running the tests with cargo test, without its timeouts");
+        println!(
+            "cargo-nextest is missing: running the tests with cargo test, without its timeouts"
+        );
         cargo(&["test", "--workspace", "--lib", "--bins", "--tests"])
     };
     check(command.env("RINGSTONE_BIN", server))
@@ -104,7 +119,12 @@ fn tests() -> Result<(), String> {
 fn crash_loop(options: &Options) -> Result<(), String> {
     let server = Binary { path: target_dir().join("debug/ringstone-server") };
     for (seed, fsync) in (1..).zip(["always", "everysec", "no"]) {
-        crate::crash::run(&crate::crash::Options::short(&server, fsync, options.crash_seconds, seed))?;
+        crate::crash::run(&crate::crash::Options::short(
+            &server,
+            fsync,
+            options.crash_seconds,
+            seed,
+        ))?;
     }
     Ok(())
 }
