@@ -2,7 +2,9 @@
 
 mod entry;
 mod long_double;
+mod thin;
 
 pub use entry::Entry;
 pub use long_double::LongDouble;
+pub use thin::Thin;
 pub(crate) use long_double::strtod;

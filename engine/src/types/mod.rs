@@ -1,9 +1,11 @@
 //! The data types: a folder and a row each. Everything that handles "any value" derives from [`Object`] and the rows of [`types!`].
 
+pub mod dict;
 pub mod hash;
 pub mod intset;
 pub mod list;
 pub mod listpack;
+pub mod rng;
 pub mod set;
 pub mod stream;
 pub mod zset;
