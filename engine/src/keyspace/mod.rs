@@ -57,7 +57,7 @@ impl Keyspace {
         Keyspace {
             dbs: (0..databases).map(|_| HashMap::new()).collect(),
             effects: Effects::default(),
-            limits: EncodingLimits::default(),
+            limits: EncodingLimits { hash_seed: seed, ..EncodingLimits::default() },
             stats: Stats::default(),
             rng: seed | 1,
         }

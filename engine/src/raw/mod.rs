@@ -6,5 +6,5 @@ mod thin;
 
 pub use entry::Entry;
 pub use long_double::LongDouble;
-pub use thin::Thin;
 pub(crate) use long_double::strtod;
+pub use thin::Thin;

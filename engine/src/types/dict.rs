@@ -149,9 +149,8 @@ impl<E: Element> Dict<E> {
 
     /// Bytes held on the heap, elements included.
     pub fn memory_bytes(&self) -> usize {
-        let segments = self.chunks.last().map_or(0, |last| {
-            (self.chunks.len() - 1) * CHUNK + last.capacity()
-        });
+        let segments =
+            self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.capacity());
         self.element_bytes
             + segments * size_of::<Segment<E>>()
             + self.chunks.capacity() * size_of::<Vec<Segment<E>>>()

@@ -360,6 +360,9 @@ impl Listpack {
         }
         self.0.copy_within(to.., pos.0);
         self.0.truncate(self.0.len() - (to - pos.0));
+        if self.0.capacity() > 4 * self.0.len() + 256 {
+            self.0.shrink_to(2 * self.0.len());
+        }
         self.changed(0, removed);
         self.pos_at(pos.0)
     }

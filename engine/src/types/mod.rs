@@ -262,6 +262,8 @@ pub struct EncodingLimits {
     pub stream_node_max_entries: usize,
     /// `proto-max-bulk-len`, bytes: the longest string
     pub string_len_max: usize,
+    /// Secret of the hash tables inside sets and hashes; set by the keyspace, no parameter.
+    pub hash_seed: u64,
 }
 
 impl Default for EncodingLimits {
@@ -277,6 +279,7 @@ impl Default for EncodingLimits {
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
             string_len_max: 512 << 20,
+            hash_seed: 0,
         }
     }
 }

@@ -1,0 +1,215 @@
+//! The nodes of a list.
+
+use std::collections::VecDeque;
+
+use crate::types::listpack::{self, Item, Listpack};
+
+/// From this size on an element gets a node without a listpack around it, in bytes.
+pub(super) const PLAIN_LEN_MIN: usize = listpack::LEN_BYTES_MAX / 2;
+/// Where `list-max-listpack-size` counts elements, a node still has no more bytes than this (as in Redis).
+const COUNTED_LEN_BYTES_MAX: usize = 8192;
+/// What an element's head and backlen are estimated at (as in Redis).
+const ENTRY_OVERHEAD: usize = 8;
+
+/// How large nodes become: `list-max-listpack-size` when the list was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fill(i16);
+
+impl Fill {
+    pub(super) fn new(list_max_listpack_size: i64) -> Self {
+        // Redis keeps 16 bits of it, and knows five sizes in bytes.
+        Fill(i16::try_from(list_max_listpack_size.clamp(-5, i64::from(i16::MAX))).unwrap_or(-2))
+    }
+
+    /// True when a node may have these totals.
+    fn allows(self, len_bytes: usize, count: impl FnOnce() -> usize) -> bool {
+        match usize::try_from(self.0) {
+            Ok(count_max) => len_bytes <= COUNTED_LEN_BYTES_MAX && count() <= count_max,
+            Err(_) => len_bytes <= 2048 << self.0.unsigned_abs(),
+        }
+    }
+}
+
+/// A run of neighbouring elements.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    /// Elements in a listpack.
+    Packed(Listpack),
+    /// One element as it is.
+    Plain(Vec<u8>),
+}
+
+impl Node {
+    pub(super) fn of(element: &[u8]) -> Node {
+        if element.len() >= PLAIN_LEN_MIN {
+            return Node::Plain(element.to_vec());
+        }
+        let mut packed = Listpack::with_capacity(element.len() + ENTRY_OVERHEAD);
+        packed.push_back(element);
+        Node::Packed(packed)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Node::Packed(packed) => packed.len(),
+            Node::Plain(_) => 1,
+        }
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        match self {
+            Node::Packed(packed) => packed.memory_bytes(),
+            Node::Plain(bytes) => bytes.capacity(),
+        }
+    }
+
+    /// True when one more element of `len_bytes` may go in.
+    pub(super) fn has_room(&self, len_bytes: usize, fill: Fill) -> bool {
+        match self {
+            Node::Packed(packed) if len_bytes < PLAIN_LEN_MIN => {
+                let total = packed.byte_len() + len_bytes + ENTRY_OVERHEAD;
+                packed.is_empty() || fill.allows(total, || packed.len() + 1)
+            }
+            Node::Packed(_) | Node::Plain(_) => false,
+        }
+    }
+
+    /// True when both nodes may become one.
+    pub(super) fn may_merge(&self, next: &Node, fill: Fill) -> bool {
+        match (self, next) {
+            (Node::Packed(a), Node::Packed(b)) => {
+                let total = a.byte_len() + b.byte_len() - Listpack::new().byte_len();
+                fill.allows(total, || a.len() + b.len())
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn first(&self) -> Option<Item<'_>> {
+        match self {
+            Node::Packed(packed) => packed.first().map(|pos| packed.get(pos)),
+            Node::Plain(bytes) => Some(Item::Str(bytes)),
+        }
+    }
+
+    pub(super) fn last(&self) -> Option<Item<'_>> {
+        match self {
+            Node::Packed(packed) => packed.last().map(|pos| packed.get(pos)),
+            Node::Plain(bytes) => Some(Item::Str(bytes)),
+        }
+    }
+
+    /// All elements.
+    pub(super) fn all(&self) -> NodeIter<'_> {
+        self.iter_from(0)
+    }
+
+    /// The elements from number `from` on.
+    pub(super) fn iter_from(&self, from: usize) -> NodeIter<'_> {
+        match self {
+            Node::Packed(packed) if from == 0 => NodeIter::Packed(packed.iter()),
+            Node::Packed(packed) => NodeIter::Packed(packed.iter_from(seek(packed, from))),
+            Node::Plain(bytes) => NodeIter::Plain((from == 0).then_some(bytes)),
+        }
+    }
+
+    /// The elements up to and with number `to`.
+    pub(super) fn iter_to(&self, to: usize) -> NodeIter<'_> {
+        match self {
+            Node::Packed(packed) => NodeIter::Packed(packed.iter_to(seek(packed, to))),
+            Node::Plain(bytes) => NodeIter::Plain(Some(bytes)),
+        }
+    }
+}
+
+/// Position of element number `index` of a listpack.
+pub(super) fn seek(packed: &Listpack, index: usize) -> Option<listpack::Pos> {
+    packed.seek(i64::try_from(index).unwrap_or(i64::MAX))
+}
+
+/// Elements of one node.
+#[derive(Clone, Debug)]
+pub(super) enum NodeIter<'a> {
+    Packed(listpack::Iter<'a>),
+    Plain(Option<&'a [u8]>),
+}
+
+impl<'a> Iterator for NodeIter<'a> {
+    type Item = Item<'a>;
+    fn next(&mut self) -> Option<Item<'a>> {
+        match self {
+            NodeIter::Packed(items) => items.next(),
+            NodeIter::Plain(bytes) => bytes.take().map(Item::Str),
+        }
+    }
+}
+
+impl DoubleEndedIterator for NodeIter<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        match self {
+            NodeIter::Packed(items) => items.next_back(),
+            NodeIter::Plain(bytes) => bytes.take().map(Item::Str),
+        }
+    }
+}
+
+/// The nodes in order. A list of one node needs no further allocation.
+#[derive(Clone, Debug)]
+pub(super) enum Nodes {
+    One(Node),
+    Many(VecDeque<Node>),
+}
+
+impl Nodes {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Nodes::One(_) => 1,
+            Nodes::Many(nodes) => nodes.len(),
+        }
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&Node> {
+        match self {
+            Nodes::One(node) => (at == 0).then_some(node),
+            Nodes::Many(nodes) => nodes.get(at),
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Node> {
+        match self {
+            Nodes::One(node) => (at == 0).then_some(node),
+            Nodes::Many(nodes) => nodes.get_mut(at),
+        }
+    }
+
+    pub(super) fn insert(&mut self, at: usize, new: Node) {
+        if let Nodes::One(node) = self {
+            let one = std::mem::replace(node, Node::Packed(Listpack::new()));
+            *self = Nodes::Many(VecDeque::from([one]));
+        }
+        if let Nodes::Many(nodes) = self {
+            nodes.insert(at.min(nodes.len()), new);
+        }
+    }
+
+    /// Takes a node out; the last one leaves an empty node.
+    pub(super) fn remove(&mut self, at: usize) -> Option<Node> {
+        match self {
+            Nodes::Many(nodes) if nodes.len() > 1 => nodes.remove(at),
+            Nodes::Many(nodes) => {
+                let last = nodes.pop_front();
+                *self = Nodes::One(Node::Packed(Listpack::new()));
+                last
+            }
+            Nodes::One(node) => Some(std::mem::replace(node, Node::Packed(Listpack::new()))),
+        }
+    }
+
+    /// Bytes of the nodes' own table.
+    pub(super) fn table_bytes(&self) -> usize {
+        match self {
+            Nodes::One(_) => 0,
+            Nodes::Many(nodes) => nodes.capacity() * size_of::<Node>(),
+        }
+    }
+}
