@@ -1,6 +1,91 @@
 //! The string family.
 
 use super::Command;
+use crate::error::{CmdResult, Error};
+use crate::keyspace::Db;
+use crate::reply::Reply;
+use crate::types::ValueRef;
+
+pub mod append;
+pub mod get;
+pub mod getdel;
+pub mod getex;
+pub mod getrange;
+pub mod getset;
+pub mod incr;
+pub mod incrbyfloat;
+pub mod lcs;
+pub mod mget;
+pub mod mset;
+mod options;
+pub mod set;
+pub mod setex;
+pub mod setnx;
+pub mod setrange;
+pub mod strlen;
 
 /// The family's commands.
-pub const COMMANDS: &[&Command] = &[];
+pub const COMMANDS: &[&Command] = &[
+    &set::SET,
+    &setnx::SETNX,
+    &setex::SETEX,
+    &setex::PSETEX,
+    &get::GET,
+    &getset::GETSET,
+    &getdel::GETDEL,
+    &getex::GETEX,
+    &append::APPEND,
+    &strlen::STRLEN,
+    &setrange::SETRANGE,
+    &getrange::GETRANGE,
+    &getrange::SUBSTR,
+    &incr::INCR,
+    &incr::DECR,
+    &incr::INCRBY,
+    &incr::DECRBY,
+    &incrbyfloat::INCRBYFLOAT,
+    &mget::MGET,
+    &mset::MSET,
+    &mset::MSETNX,
+    &lcs::LCS,
+];
+
+/// Answers with a string's content.
+fn reply_str(reply: &mut dyn Reply, value: ValueRef<'_>) -> CmdResult {
+    reply.bulk(value.str_bytes(&mut itoa::Buffer::new())?);
+    Ok(())
+}
+
+/// Answers with the string at `key`, or null; an error when another type is there.
+fn reply_get(db: &mut Db<'_>, reply: &mut dyn Reply, key: &[u8]) -> CmdResult {
+    match db.get(key) {
+        Some(entry) => reply_str(reply, entry.value()),
+        None => {
+            reply.null();
+            Ok(())
+        }
+    }
+}
+
+/// Stores a string and records it as SET.
+fn set_plain(db: &mut Db<'_>, key: &[u8], value: &[u8]) {
+    db.set_str(key, value, None);
+    db.effect(set::OPCODE, &[key, value]);
+}
+
+/// Stores a string that expires, and records it as SET with PXAT. A time that has passed removes the key.
+fn set_expiring(db: &mut Db<'_>, key: &[u8], value: &[u8], at_ms: i64) {
+    if super::generic::is_past(db, at_ms) {
+        super::generic::delete(db, key);
+        return;
+    }
+    db.set_str(key, value, Some(at_ms));
+    let mut digits = itoa::Buffer::new();
+    db.effect(set::OPCODE, &[key, value, b"PXAT", digits.format(at_ms).as_bytes()]);
+}
+
+/// An error when a string of `len + more` bytes would be longer than allowed.
+fn check_len(db: &Db<'_>, len: usize, more: usize) -> CmdResult {
+    let fits = len.checked_add(more).is_some_and(|total| total <= db.limits().string_len_max);
+    if fits { Ok(()) } else { Err(Error::StringTooLong) }
+}

@@ -1,0 +1,52 @@
+//! MOVE.
+
+use super::parse_int;
+use crate::args::Args;
+use crate::cmd::*;
+use crate::effect::Opcode;
+use crate::error::{CmdResult, Error};
+use crate::keyspace::Ctx;
+
+const OPCODE: Opcode = 69;
+
+/// MOVE: moves a key to another database.
+pub static MOVE: Command = Command {
+    spec: Spec {
+        name: "move",
+        arity: 3,
+        flags: Flags::FAST.union(Flags::WRITE),
+        acl: Acl::KEYSPACE,
+        keys: &[KeySpec::one(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE))],
+        opcode: OPCODE,
+        summary: "Moves a key to another database.",
+        args: &[Arg::new("key", ArgKind::Key), Arg::new("db", ArgKind::Integer)],
+        examples: &[
+            ("SET k v", "OK"),
+            ("MOVE k 1", "(integer) 1"),
+            ("MOVE k 1", "(integer) 0"),
+            ("MOVE k 0", "(error) ERR source and destination objects are the same"),
+            ("MOVE k 99", "(error) ERR DB index is out of range"),
+        ],
+        ..Spec::DEFAULT
+    },
+    run,
+    subs: &[],
+};
+
+fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
+    let key = args.at(1);
+    let target = parse_int(args.at(2)).ok_or(Error::NotInteger)?;
+    let target = usize::try_from(target).map_err(|_| Error::DbIndex)?;
+    if ctx.db.other(target)?.index() == ctx.db.index() {
+        return Err(Error::SameObject);
+    }
+    let free = ctx.db.contains(key) && !ctx.db.other(target)?.contains(key);
+    let entry = if free { ctx.db.take(key) } else { None };
+    let moved = entry.is_some();
+    if let Some(entry) = entry {
+        ctx.db.other(target)?.put(entry);
+        ctx.db.effect_verbatim(OPCODE, args);
+    }
+    ctx.reply.int(i64::from(moved));
+    Ok(())
+}

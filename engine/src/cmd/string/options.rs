@@ -1,0 +1,156 @@
+//! The options that SET and GETEX share.
+
+use crate::args::Args;
+use crate::error::Error;
+use crate::num::parse_i64;
+
+/// When a key shall expire, as the client said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expiry<'a> {
+    /// The unread number.
+    pub(super) text: &'a [u8],
+    /// In seconds, or else in milliseconds.
+    pub(super) seconds: bool,
+    /// Since 1970, or else from now.
+    pub(super) absolute: bool,
+}
+
+impl Expiry<'_> {
+    /// The time in ms since 1970; an error when it is no positive time that fits.
+    pub(super) fn at_ms(self, now_ms: i64, command: &'static str) -> Result<i64, Error> {
+        let invalid = Error::InvalidExpire(command);
+        let value = parse_i64(self.text).ok_or(Error::NotInteger)?;
+        if value <= 0 {
+            return Err(invalid);
+        }
+        let value = if self.seconds { value.checked_mul(1000) } else { Some(value) };
+        let base = if self.absolute { 0 } else { now_ms };
+        value.and_then(|value| value.checked_add(base)).filter(|at| *at > 0).ok_or(invalid)
+    }
+}
+
+/// What becomes of the expiry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Ttl<'a> {
+    /// Nothing was said.
+    #[default]
+    Unsaid,
+    /// A new one.
+    Set(Expiry<'a>),
+    /// KEEPTTL.
+    Keep,
+    /// PERSIST.
+    Persist,
+}
+
+/// Whether the key must exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// It does not matter.
+    #[default]
+    Always,
+    /// NX: only when the key is not there.
+    Absent,
+    /// XX: only when it is.
+    Present,
+}
+
+/// Options of SET.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SetOptions<'a> {
+    pub(super) condition: Condition,
+    pub(super) get: bool,
+    pub(super) ttl: Ttl<'a>,
+}
+
+impl<'a> SetOptions<'a> {
+    /// Reads them from argument 3 on.
+    pub(super) fn parse(args: Args<'a>) -> Result<Self, Error> {
+        let mut options = SetOptions::default();
+        let mut at = 3;
+        while at < args.len() {
+            if args.is(at, "NX") && options.condition != Condition::Present {
+                options.condition = Condition::Absent;
+            } else if args.is(at, "XX") && options.condition != Condition::Absent {
+                options.condition = Condition::Present;
+            } else if args.is(at, "GET") {
+                options.get = true;
+            } else if args.is(at, "KEEPTTL") && matches!(options.ttl, Ttl::Unsaid | Ttl::Keep) {
+                options.ttl = Ttl::Keep;
+            } else {
+                options.ttl = Ttl::Set(parse_expiry(args, at, options.ttl)?);
+                at += 1;
+            }
+            at += 1;
+        }
+        Ok(options)
+    }
+}
+
+/// Reads GETEX's options, from argument 2 on.
+pub(super) fn parse_getex(args: Args<'_>) -> Result<Ttl<'_>, Error> {
+    let mut ttl = Ttl::Unsaid;
+    let mut at = 2;
+    while at < args.len() {
+        if args.is(at, "PERSIST") && matches!(ttl, Ttl::Unsaid | Ttl::Persist) {
+            ttl = Ttl::Persist;
+        } else {
+            ttl = Ttl::Set(parse_expiry(args, at, ttl)?);
+            at += 1;
+        }
+        at += 1;
+    }
+    Ok(ttl)
+}
+
+/// Reads EX, PX, EXAT or PXAT at `at` and the number after it. `before` is what was said before: the same word may
+/// come twice, another one may not.
+fn parse_expiry<'a>(args: Args<'a>, at: usize, before: Ttl<'a>) -> Result<Expiry<'a>, Error> {
+    const WORDS: [(&str, bool, bool); 4] =
+        [("EX", true, false), ("PX", false, false), ("EXAT", true, true), ("PXAT", false, true)];
+    let word = WORDS.iter().find(|(word, ..)| args.is(at, word));
+    let (Some((_, seconds, absolute)), Some(text)) = (word, args.get(at + 1)) else {
+        return Err(Error::Syntax);
+    };
+    let expiry = Expiry { text, seconds: *seconds, absolute: *absolute };
+    match before {
+        Ttl::Unsaid => Ok(expiry),
+        Ttl::Set(other) if (other.seconds, other.absolute) == (*seconds, *absolute) => Ok(expiry),
+        Ttl::Set(_) | Ttl::Keep | Ttl::Persist => Err(Error::Syntax),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::ArgBuf;
+
+    fn parses(line: &str) -> bool {
+        let args = ArgBuf::from_parts(line.split(' '));
+        SetOptions::parse(args.as_args()).is_ok()
+    }
+
+    #[test]
+    fn words_that_contradict_are_a_syntax_error() {
+        for good in ["NX GET", "XX nx_", "EX 1 EX 2", "KEEPTTL KEEPTTL", "NX NX", "PXAT 5 GET NX"] {
+            assert_eq!(parses(&format!("SET k v {good}")), !good.contains('_'), "{good}");
+        }
+        for bad in ["NX XX", "EX 1 PX 2", "EX 1 EXAT 2", "KEEPTTL EX 1", "PX", "PERSIST"] {
+            assert!(!parses(&format!("SET k v {bad}")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_that_do_not_fit_are_invalid() {
+        let at = |text: &str, seconds, absolute| {
+            Expiry { text: text.as_bytes(), seconds, absolute }.at_ms(1000, "set")
+        };
+        assert_eq!(at("5", true, false), Ok(6000));
+        assert_eq!(at("5", false, true), Ok(5));
+        assert_eq!(at("0", true, false), Err(Error::InvalidExpire("set")));
+        assert_eq!(at("-1", false, true), Err(Error::InvalidExpire("set")));
+        assert_eq!(at("9223372036854775807", true, true), Err(Error::InvalidExpire("set")));
+        assert_eq!(at("9223372036854775807", false, false), Err(Error::InvalidExpire("set")));
+        assert_eq!(at("x", false, false), Err(Error::NotInteger));
+    }
+}
