@@ -10,7 +10,6 @@
 mod arena;
 mod large;
 mod members;
-mod score;
 mod small;
 mod tree;
 
@@ -18,13 +17,8 @@ use std::ops::Range;
 
 use super::listpack::{Item, Listpack};
 use super::{EncodingLimits, Object, object_of};
-use crate::serial::{Digest, RdbWriter};
+use crate::serial::{Digest, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RdbWriter};
 use large::Large;
-
-/// RDB type number of a large sorted set: pairs with binary doubles.
-pub const RDB_TYPE_ZSET_2: u8 = 5;
-/// RDB type number of a small sorted set.
-pub const RDB_TYPE_ZSET_LISTPACK: u8 = 17;
 
 /// A sorted set.
 #[derive(Debug, Clone)]
@@ -283,11 +277,11 @@ impl Object for ZSet {
         match &self.0 {
             Repr::Small(list) => out.string(list.as_bytes()),
             Repr::Large(large) => {
-                out.len(large.len() as u64);
+                out.length(large.len() as u64);
                 // Highest first, as Redis does: its loader then inserts at the head each time.
                 for element in large.range(0..large.len()).rev() {
                     out.string(large.members.bytes(element.id));
-                    out.binary_double(element.score);
+                    out.double(element.score);
                 }
             }
         }
@@ -304,10 +298,7 @@ impl Object for ZSet {
     fn digest(&self, digest: &mut Digest) {
         let mut scratch = itoa::Buffer::new();
         for (member, score) in self.iter() {
-            let mut element = Digest::default();
-            element.string(member.bytes(&mut scratch));
-            element.string(score::format_score_17(score).as_bytes());
-            digest.xor(&element);
+            digest.scored(member.bytes(&mut scratch), score);
         }
     }
 

@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::score::{format_score, parse_score};
+use crate::num::{DoubleBuffer, format_f64, parse_f64};
 use crate::types::listpack::{self, Item, Listpack, Pos};
 
 /// Where a member stands.
@@ -20,7 +20,7 @@ pub(super) fn score_of(item: Item<'_>) -> f64 {
     match item {
         #[expect(clippy::cast_precision_loss, reason = "integers are stored for exact ones only")]
         Item::Int(n) => n as f64,
-        Item::Str(text) => parse_score(text).unwrap_or(0.0),
+        Item::Str(text) => parse_f64(text).unwrap_or(0.0),
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) fn check(list: &Listpack) -> Option<bool> {
     while let Some(member) = items.next() {
         let score = match items.next()? {
             Item::Int(n) => score_of(Item::Int(n)),
-            Item::Str(text) => parse_score(text)?,
+            Item::Str(text) => parse_f64(text)?,
         };
         let member = member.to_vec();
         if let Some((before, earlier)) = last {
@@ -66,15 +66,16 @@ pub(super) fn insert(list: &mut Listpack, member: &[u8], score: f64) {
         }
         at = list.next(score_pos);
     }
-    let text = format_score(score);
+    let mut buffer = DoubleBuffer::new();
+    let text = format_f64(score, &mut buffer);
     match at {
         Some(pos) => {
             let pos = list.insert_before(pos, member);
-            list.insert_after(pos, text.as_bytes());
+            list.insert_after(pos, text);
         }
         None => {
             list.push_back(member);
-            list.push_back(text.as_bytes());
+            list.push_back(text);
         }
     }
 }
