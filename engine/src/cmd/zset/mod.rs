@@ -2,16 +2,16 @@
 
 pub mod bounds;
 mod emit;
-mod zadd;
-mod zcard;
-mod zcount;
+pub mod zadd;
+pub mod zcard;
+pub mod zcount;
 pub mod zpop;
-mod zrandmember;
-mod zrange;
-mod zrank;
-mod zrem;
-mod zremrange;
-mod zscore;
+pub mod zrandmember;
+pub mod zrange;
+pub mod zrank;
+pub mod zrem;
+pub mod zremrange;
+pub mod zscore;
 
 use super::Command;
 
@@ -45,3 +45,6 @@ pub const COMMANDS: &[&Command] = &[
     &zscore::ZMSCORE,
     &zscore::ZSCORE,
 ];
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,9 @@ impl Large {
 
     pub(super) fn remove_ranks(&mut self, ranks: Range<usize>) {
         for _ in ranks.clone() {
-            let Some(element) = self.tree.range(ranks.start..ranks.start + 1).next() else { return };
+            let Some(element) = self.tree.range(ranks.start..ranks.start + 1).next() else {
+                return;
+            };
             self.remove_element(element);
         }
     }

@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn numbers_are_reused_and_members_found() {
         let mut members = Members::new();
-        let ids: Vec<_> = (0..3000u32).map(|i| members.add(&i.to_le_bytes(), f64::from(i))).collect();
+        let ids: Vec<_> =
+            (0..3000u32).map(|i| members.add(&i.to_le_bytes(), f64::from(i))).collect();
         members.remove(ids[7]);
         assert_eq!(members.find(&7u32.to_le_bytes()), None);
         let long = [b'x'; 100];

@@ -60,7 +60,8 @@ pub(super) fn insert(list: &mut Listpack, member: &[u8], score: f64) {
         let Some(score_pos) = list.next(pos) else { break };
         let other = score_of(list.get(score_pos));
         let later = other > score
-            || (other == score && list.get(pos).bytes(&mut scratch).cmp(member) == Ordering::Greater);
+            || (other == score
+                && list.get(pos).bytes(&mut scratch).cmp(member) == Ordering::Greater);
         if later {
             break;
         }

@@ -5,7 +5,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn small_limits() -> EncodingLimits {
-    EncodingLimits { zset_max_listpack_entries: 8, zset_max_listpack_value: 10, ..EncodingLimits::default() }
+    EncodingLimits {
+        zset_max_listpack_entries: 8,
+        zset_max_listpack_value: 10,
+        ..EncodingLimits::default()
+    }
 }
 
 fn all(set: &ZSet) -> Vec<(Vec<u8>, f64)> {

@@ -79,13 +79,7 @@ fn len_u16(len: usize) -> u16 {
 
 impl Leaf {
     const fn empty() -> Self {
-        Leaf {
-            scores: [0.0; LEAF_LEN_MAX],
-            ids: [0; LEAF_LEN_MAX],
-            prev: NONE,
-            next: NONE,
-            len: 0,
-        }
+        Leaf { scores: [0.0; LEAF_LEN_MAX], ids: [0; LEAF_LEN_MAX], prev: NONE, next: NONE, len: 0 }
     }
     fn len(&self) -> usize {
         usize::from(self.len)
@@ -254,8 +248,11 @@ impl Tree {
         let end = ranks.end.min(self.len);
         let start = ranks.start.min(end);
         let left = end - start;
-        let (front, back) =
-            if left == 0 { ((self.root, 0), (self.root, 0)) } else { (self.seek(start), self.seek(end - 1)) };
+        let (front, back) = if left == 0 {
+            ((self.root, 0), (self.root, 0))
+        } else {
+            (self.seek(start), self.seek(end - 1))
+        };
         Iter { tree: self, front, back, left }
     }
 

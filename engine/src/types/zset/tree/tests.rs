@@ -44,7 +44,11 @@ fn model_of(steps: &[(bool, u16, u8)], check_each: bool) {
                 let score = members.score(id);
                 assert!(tree.remove(Element { score, id }, &members));
                 members.remove(id);
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a u8")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "it was a u8"
+                )]
                 let score = score as u8;
                 assert!(model.remove(&(score, bytes)));
             }
