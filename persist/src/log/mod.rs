@@ -1,0 +1,78 @@
+//! The log: one file sequence a shard, ordered across shards by the global sequence number (GSN).
+//!
+//! ```text
+//!   Watermarks::take_gsn ──> LogWriter::push ──> group ──> WriteRequest ──> write_done ──> Watermarks::publish
+//!   MANIFEST ──┐
+//!   segments ──┴─> recover ──> Recovered: base and its cut, then frames cut+1..=G in GSN order
+//! ```
+//!
+//! The bytes are drawn in `docs/formats.md`; the reasons stand in `docs/decisions/`.
+//!
+//! Invariant: GSNs are dense. What is recovered is exactly the effects of GSN 1..=G for one G, and no acknowledged one is
+//! above G.
+
+mod atomic;
+pub mod frame;
+pub mod group;
+pub mod manifest;
+pub mod recovery;
+pub mod replay;
+pub mod scan;
+pub mod segment;
+pub mod watermark;
+pub mod writer;
+
+pub use frame::{FrameHeader, FrameKind};
+pub use manifest::{Base, Epoch, Manifest, ManifestError};
+pub use recovery::{RecoverOptions, Recovered, RecoveryError, Warning, recover};
+pub use replay::{Frame, Replay};
+pub use scan::{SegmentScan, scan_segment};
+pub use segment::{Preparation, SegmentId, SegmentKind, prepare_segment};
+pub use watermark::Watermarks;
+pub use writer::{Health, LogWriter, PushError, SyncRequest, WriteRequest, WriterOptions};
+
+/// When the log is synced, `appendfsync` in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncMode {
+    /// Before any reply leaves; direct I/O.
+    Always,
+    /// About once a second.
+    EverySec,
+    /// When the kernel sees fit, and when a segment is full.
+    No,
+}
+
+impl SyncMode {
+    /// How segments are written in this mode.
+    pub fn segment_kind(self) -> SegmentKind {
+        match self {
+            SyncMode::Always => SegmentKind::Direct,
+            SyncMode::EverySec | SyncMode::No => SegmentKind::Buffered,
+        }
+    }
+}
+
+/// Names one log for ever, drawn at random when it is created. Not shown to clients: a client that knew it could store
+/// bytes that look like a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LogId {
+    /// The random bytes.
+    pub uuid: [u8; 16],
+    /// A fault for the simulator to find: checksums that do not depend on the segment, so that a recycled segment's old
+    /// frames look valid. Never set elsewhere.
+    #[doc(hidden)]
+    pub fault_seed_without_segment: bool,
+}
+
+impl LogId {
+    /// The log with these random bytes.
+    pub fn new(uuid: [u8; 16]) -> Self {
+        LogId { uuid, fault_seed_without_segment: false }
+    }
+}
+
+impl std::fmt::Display for LogId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.uuid.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}

@@ -1,0 +1,619 @@
+//! Start-up: from whatever a crash left to one state and a new epoch.
+//!
+//! ```text
+//!   1 MANIFEST ─> 2 scan segments ─> 3 frames of their epochs, above the cut, in GSN order ─> 4 G = end of the dense run
+//!   5 below what is known to have been durable? refuse ─> 6 make the tail durable ─> 7 close the epoch at G, open the next
+//!   8 move what does not belong aside ─> Recovered
+//! ```
+//!
+//! Invariant: nothing is changed before step 6, so a refused start leaves all as it was.
+//! Invariant: step 7 is durable before any write is accepted. Otherwise a stale frame beyond G could come back after the
+//! next crash. And what step 7 declares to be there is made durable first (6): it may have been read from the page cache
+//! only, even from one whose sync had failed before.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::manifest::{MANIFEST_NAME, Manifest, ManifestError};
+use super::replay::{Place, Replay};
+use super::scan::{FrameEntry, SegmentScan, scan_segment};
+use super::segment::HeaderError;
+use super::{LogId, SegmentId};
+use crate::disk::Disk;
+
+/// How much is copied at once when the tail is made durable.
+const COPY_BYTES: u64 = 256 << 10;
+
+/// How to recover.
+#[derive(Clone, Debug)]
+pub struct RecoverOptions {
+    /// The log's directory, `appendonly`.
+    pub dir: PathBuf,
+    /// Shards of this run.
+    pub shards: u32,
+    /// Random bytes that name the log if there is none yet.
+    pub new_uuid: [u8; 16],
+    /// Wall clock, in milliseconds since 1970: names the directory for what is moved aside.
+    pub now_ms: u64,
+    /// Go on although data that was durable is missing.
+    pub force_truncate: bool,
+    /// Faults for the simulator to find. Never set elsewhere.
+    #[doc(hidden)]
+    pub faults: RecoverFaults,
+}
+
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RecoverFaults {
+    /// Frames count whatever their epoch.
+    pub no_fence: bool,
+    /// The tail is not made durable.
+    pub no_sync: bool,
+    /// The tail is synced without being written again.
+    pub no_rewrite: bool,
+    /// As `LogId::fault_seed_without_segment`.
+    pub seed_without_segment: bool,
+}
+
+impl RecoverOptions {
+    /// The usual way.
+    pub fn new(dir: impl Into<PathBuf>, shards: u32, new_uuid: [u8; 16], now_ms: u64) -> Self {
+        RecoverOptions {
+            dir: dir.into(),
+            shards,
+            new_uuid,
+            now_ms,
+            force_truncate: false,
+            faults: RecoverFaults::default(),
+        }
+    }
+}
+
+/// A byte of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The segment, whose name says the shard.
+    pub segment: SegmentId,
+    /// The offset in bytes.
+    pub offset: u64,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {}, segment {}, offset {}", self.segment.shard, self.segment, self.offset)
+    }
+}
+
+/// Why the server must not start with what is there.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The disk failed.
+    #[error("{what}: {error}")]
+    Io {
+        /// Which file, and what was done.
+        what: String,
+        /// The error.
+        error: io::Error,
+    },
+    /// The MANIFEST cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// There are files of a log, but no MANIFEST.
+    #[error("there is {0} but no MANIFEST; restore it, or move the directory away to begin anew")]
+    ManifestMissing(String),
+    /// The base snapshot is gone.
+    #[error("MANIFEST names {0} as base snapshot, which is missing")]
+    BaseMissing(String),
+    /// A segment that this release cannot read.
+    #[error("{segment}: {error}")]
+    Segment {
+        /// The segment.
+        segment: SegmentId,
+        /// What is wrong.
+        error: HeaderError,
+    },
+    /// Two different frames claim the same GSN.
+    #[error("GSN {gsn} stands twice and differs: {first}; {second}")]
+    Conflict {
+        /// The GSN.
+        gsn: u64,
+        /// One frame.
+        first: Location,
+        /// The other.
+        second: Location,
+    },
+    /// Data that was durable is missing.
+    #[error(transparent)]
+    Missing(Box<Missing>),
+}
+
+/// What is missing, and how that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The first GSN that is missing.
+    pub gsn: u64,
+    /// Up to this one everything had been durable.
+    pub durable_gsn: u64,
+    /// The frame that says so; without one it is MANIFEST, by the end of an epoch.
+    pub witness: Option<Location>,
+    /// Where bytes stand that are no frame: the missing one may have been there.
+    pub suspects: Vec<Location>,
+}
+
+impl std::error::Error for Missing {}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Missing { gsn, durable_gsn, witness, suspects } = self;
+        write!(f, "GSN {gsn} is missing, though all up to {durable_gsn} had been durable (")?;
+        match witness {
+            Some(location) => write!(f, "says the frame at {location})")?,
+            None => write!(f, "says MANIFEST)")?,
+        }
+        match suspects.split_first() {
+            Some((first, rest)) => {
+                write!(f, "; damaged at {first}")?;
+                rest.iter().try_for_each(|location| write!(f, "; {location}"))?;
+            }
+            None => write!(f, "; no damage is visible, so a segment may be missing")?,
+        }
+        write!(
+            f,
+            "; restore the file, or start with --force-truncate to give up everything from GSN {gsn} on"
+        )
+    }
+}
+
+/// What an operator should hear of a start that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// Frames beyond the recovered prefix were dropped: never acknowledged as durable.
+    TailDropped {
+        /// How many.
+        frames: usize,
+        /// The first GSN that is missing.
+        gsn: u64,
+        /// The first of them.
+        first: Location,
+    },
+    /// Bytes behind the last frame are no frame: an interrupted write, or what an earlier use of the file left.
+    TailBytes(Location),
+    /// Bytes between frames are no frame, yet nothing that is needed is missing.
+    Hole(Location),
+    /// A segment's first block is damaged; its frames were read nevertheless.
+    Header {
+        /// The segment.
+        segment: SegmentId,
+        /// What is wrong.
+        error: HeaderError,
+    },
+    /// Durable data was given up on the operator's word.
+    Forced(Missing),
+    /// A file that does not belong to the log was moved.
+    MovedAside {
+        /// The file's name.
+        name: String,
+        /// The directory's name.
+        to: String,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::TailDropped { frames, gsn, first } => {
+                write!(
+                    f,
+                    "dropped {frames} unacknowledged frames behind missing GSN {gsn}, from {first} on"
+                )
+            }
+            Warning::TailBytes(location) => {
+                write!(f, "bytes behind the last frame are no frame: {location}")
+            }
+            Warning::Hole(location) => write!(f, "bytes between frames are no frame: {location}"),
+            Warning::Header { segment, error } => {
+                write!(f, "{segment}: {error}; its frames were read")
+            }
+            Warning::Forced(missing) => write!(f, "forced: {missing}"),
+            Warning::MovedAside { name, to } => {
+                write!(f, "moved {name}, which is not of this log, to {to}")
+            }
+        }
+    }
+}
+
+/// A segment that was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SegmentSummary {
+    pub(super) id: SegmentId,
+    /// The highest GSN in it that counts.
+    last_gsn: u64,
+}
+
+/// The state of the log after recovery.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The MANIFEST as it is on disk now, with the new epoch open.
+    pub manifest: Manifest,
+    /// The last GSN of the recovered state.
+    pub gsn: u64,
+    /// The epoch that this run writes.
+    pub epoch: u32,
+    /// True when there was no log before.
+    pub is_new: bool,
+    /// What an operator should hear.
+    pub warnings: Vec<Warning>,
+    pub(super) dir: PathBuf,
+    pub(super) segments: Vec<SegmentSummary>,
+    /// Where the frames from the cut's on are.
+    pub(super) places: Vec<Place>,
+    next_seq: BTreeMap<u32, u64>,
+}
+
+impl Recovered {
+    /// Path and cut of the snapshot to load first.
+    pub fn base(&self) -> Option<(PathBuf, u64)> {
+        self.manifest.base.as_ref().map(|base| (self.dir.join(&base.file_name), base.cut_gsn))
+    }
+
+    /// The GSN that this run takes first.
+    pub fn next_gsn(&self) -> u64 {
+        self.gsn + 1
+    }
+
+    /// The number of a shard's next segment.
+    pub fn next_seq(&self, shard: u32) -> u64 {
+        self.next_seq.get(&shard).copied().unwrap_or(1)
+    }
+
+    /// The old segments that `shard` of `shards` retires after the next cut, those of shards that are no more included.
+    pub fn old_segments(&self, shard: u32, shards: u32) -> Vec<(SegmentId, u64)> {
+        let mine = |segment: &&SegmentSummary| segment.id.shard % shards.max(1) == shard;
+        self.segments.iter().filter(mine).map(|s| (s.id, s.last_gsn)).collect()
+    }
+
+    /// For shards of an earlier run that are no more: what `first-live` says of them from the next cut on.
+    pub fn vanished_first_live(&self, shards: u32) -> Vec<(u32, u64)> {
+        self.next_seq.iter().filter(|(shard, _)| **shard >= shards).map(|(s, n)| (*s, *n)).collect()
+    }
+
+    /// Number of frames that [`Recovered::replay`] gives.
+    pub fn frames_len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Reads the frames above the base's cut, in GSN order.
+    pub fn replay<D: Disk>(&self) -> Replay<'_, D> {
+        Replay::new(self)
+    }
+}
+
+/// Steps 1 to 8; scans one segment after another. See [`RecoveryPlan`] to scan them in parallel.
+pub async fn recover<D: Disk>(
+    disk: &D,
+    options: &RecoverOptions,
+) -> Result<Recovered, RecoveryError> {
+    let plan = RecoveryPlan::load(disk, options).await?;
+    let mut scans = Vec::new();
+    for id in plan.segments().to_vec() {
+        let path = options.dir.join(id.file_name());
+        let scan = scan_segment(disk, &path, &plan.log(), id).await;
+        scans.push(scan.map_err(|error| io_error(format!("read {id}"), error))?);
+    }
+    plan.finish(disk, scans).await
+}
+
+/// What is to be scanned: step 1.
+#[derive(Debug)]
+pub struct RecoveryPlan {
+    options: RecoverOptions,
+    manifest: Manifest,
+    is_new: bool,
+    segments: Vec<SegmentId>,
+    /// Files that do not belong.
+    strangers: Vec<String>,
+    next_seq: BTreeMap<u32, u64>,
+}
+
+impl RecoveryPlan {
+    /// Reads the MANIFEST, or makes the first one in a directory without a log.
+    pub async fn load<D: Disk>(disk: &D, options: &RecoverOptions) -> Result<Self, RecoveryError> {
+        let dir = &options.dir;
+        let at = |error| io_error(format!("directory {}", dir.display()), error);
+        if !disk.exists(dir).await.map_err(at)? {
+            disk.create_dir(dir).await.map_err(at)?;
+            if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+                disk.sync_dir(parent).await.map_err(at)?;
+            }
+        }
+        let names = disk.list(dir).await.map_err(at)?;
+        let (mut manifest, is_new) = match Manifest::load(disk, dir).await? {
+            Some(manifest) => (manifest, false),
+            None => {
+                let ours =
+                    |n: &&String| SegmentId::from_file_name(n).is_some() || n.starts_with("base-");
+                if let Some(name) = names.iter().find(ours) {
+                    return Err(RecoveryError::ManifestMissing(name.clone()));
+                }
+                let log = LogId::new(options.new_uuid);
+                let manifest = Manifest::new(log, options.shards);
+                manifest.store(disk, dir).await.map_err(|e| io_error("write MANIFEST", e))?;
+                (manifest, true)
+            }
+        };
+        manifest.log.fault_seed_without_segment = options.faults.seed_without_segment;
+        if let Some(base) = &manifest.base
+            && !names.contains(&base.file_name)
+        {
+            return Err(RecoveryError::BaseMissing(base.file_name.clone()));
+        }
+        let mut plan = RecoveryPlan {
+            options: options.clone(),
+            next_seq: manifest.first_live.iter().map(|(s, n)| (*s, (*n).max(1))).collect(),
+            manifest,
+            is_new,
+            segments: Vec::new(),
+            strangers: Vec::new(),
+        };
+        names.into_iter().for_each(|name| plan.sort_in(name));
+        Ok(plan)
+    }
+
+    fn sort_in(&mut self, name: String) {
+        if let Some(id) = SegmentId::from_file_name(&name) {
+            let next = self.next_seq.entry(id.shard).or_insert(1);
+            *next = (*next).max(id.seq.saturating_add(1));
+            if self.manifest.first_live.get(&id.shard).is_none_or(|first| id.seq >= *first) {
+                self.segments.push(id);
+                return;
+            }
+        }
+        let known = name.starts_with(MANIFEST_NAME)
+            || name.starts_with("aside-")
+            || self.manifest.base.as_ref().is_some_and(|base| base.file_name == name);
+        if !known {
+            self.strangers.push(name);
+        }
+    }
+
+    /// The log, for [`scan_segment`].
+    pub fn log(&self) -> LogId {
+        self.manifest.log
+    }
+
+    /// The segments to scan.
+    pub fn segments(&self) -> &[SegmentId] {
+        &self.segments
+    }
+
+    /// Steps 3 to 8, given a scan of every segment.
+    pub async fn finish<D: Disk>(
+        mut self,
+        disk: &D,
+        scans: Vec<SegmentScan>,
+    ) -> Result<Recovered, RecoveryError> {
+        let mut warnings = Vec::new();
+        self.check_headers(&scans, &mut warnings)?;
+        let found = Found::collect(&self.manifest, &scans, self.options.faults.no_fence)?;
+        let gsn = found.gsn;
+        if let Some(missing) = found.missing(&self.manifest, &scans) {
+            if !self.options.force_truncate {
+                return Err(RecoveryError::Missing(Box::new(missing)));
+            }
+            self.manifest.truncate(gsn);
+            warnings.push(Warning::Forced(missing));
+        }
+        found.warn(&scans, &mut warnings);
+        if !self.options.faults.no_sync {
+            self.make_durable(disk, &scans, &found).await?;
+        }
+        let epoch = self.manifest.next_epoch(gsn);
+        self.manifest.shards = self.options.shards;
+        let dir = &self.options.dir;
+        let stored = self.manifest.store(disk, dir).await;
+        stored.map_err(|error| io_error("write MANIFEST", error))?;
+        self.move_aside(disk, &mut warnings).await?;
+        let last = |scan: &SegmentScan| {
+            let counts = |f: &&FrameEntry| f.gsn <= gsn && self.manifest.admits(f.epoch, f.gsn);
+            scan.frames.iter().filter(counts).map(|f| f.gsn).max().unwrap_or(0)
+        };
+        let segments =
+            scans.iter().map(|scan| SegmentSummary { id: scan.id, last_gsn: last(scan) });
+        Ok(Recovered {
+            gsn,
+            epoch,
+            is_new: self.is_new,
+            warnings,
+            segments: segments.collect(),
+            places: found.places,
+            next_seq: self.next_seq,
+            dir: self.options.dir,
+            manifest: self.manifest,
+        })
+    }
+
+    fn check_headers(
+        &mut self,
+        scans: &[SegmentScan],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), RecoveryError> {
+        for scan in scans {
+            let segment = scan.id;
+            match scan.header_error {
+                None => {}
+                Some(error @ (HeaderError::Version(_) | HeaderError::OtherLog)) => {
+                    return Err(RecoveryError::Segment { segment, error });
+                }
+                Some(error) => warnings.push(Warning::Header { segment, error }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the frames that are not known to be durable again in place, and syncs their files.
+    async fn make_durable<D: Disk>(
+        &self,
+        disk: &D,
+        scans: &[SegmentScan],
+        found: &Found,
+    ) -> Result<(), RecoveryError> {
+        let known =
+            found.durable_gsn.max(self.manifest.cut_gsn()).max(closed_through(&self.manifest));
+        for scan in scans {
+            let tail = |f: &&FrameEntry| f.gsn > known && f.gsn <= found.gsn;
+            let mut tail = scan.frames.iter().filter(tail).peekable();
+            if tail.peek().is_none() {
+                continue;
+            }
+            let failed = |error| io_error(format!("make {} durable", scan.id), error);
+            let path = self.options.dir.join(scan.id.file_name());
+            let file = disk.open(&path).await.map_err(failed)?;
+            for frame in tail.filter(|_| !self.options.faults.no_rewrite) {
+                rewrite(disk, &file, frame.offset, frame.end()).await.map_err(failed)?;
+            }
+            disk.sync_data(&file).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    async fn move_aside<D: Disk>(
+        &self,
+        disk: &D,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), RecoveryError> {
+        if self.strangers.is_empty() {
+            return Ok(());
+        }
+        let dir = &self.options.dir;
+        let to = format!("aside-{}", self.options.now_ms);
+        let failed = |error| io_error(format!("move files to {to}"), error);
+        disk.create_dir(&dir.join(&to)).await.map_err(failed)?;
+        for name in &self.strangers {
+            let (from, target) = (dir.join(name), dir.join(&to).join(name));
+            disk.rename(&from, &target).await.map_err(failed)?;
+            warnings.push(Warning::MovedAside { name: name.clone(), to: to.clone() });
+        }
+        disk.sync_dir(&dir.join(&to)).await.map_err(failed)?;
+        disk.sync_dir(dir).await.map_err(failed)
+    }
+}
+
+async fn rewrite<D: Disk>(disk: &D, file: &D::File, from: u64, to: u64) -> io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let len = usize::try_from((to - at).min(COPY_BYTES)).unwrap_or(0);
+        let mut bytes = vec![0; len];
+        if disk.read_full_at(file, &mut bytes, at).await? < len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        disk.write_all_at(file, &bytes, at).await?;
+        at += len as u64;
+    }
+    Ok(())
+}
+
+/// Steps 3 and 4.
+struct Found {
+    /// G.
+    gsn: u64,
+    places: Vec<Place>,
+    /// The highest `durable_gsn` of all frames that count, and where it stands.
+    durable_gsn: u64,
+    witness: Option<Location>,
+    /// Frames beyond G, and the first of them.
+    dropped: usize,
+    dropped_first: Option<Location>,
+}
+
+impl Found {
+    fn collect(
+        manifest: &Manifest,
+        scans: &[SegmentScan],
+        no_fence: bool,
+    ) -> Result<Self, RecoveryError> {
+        let cut = manifest.cut_gsn();
+        let mut all: Vec<(&FrameEntry, SegmentId, Place)> = Vec::new();
+        for (at, scan) in scans.iter().enumerate() {
+            let counts =
+                |f: &&FrameEntry| f.gsn > cut && (no_fence || manifest.admits(f.epoch, f.gsn));
+            let frames = scan.frames.iter().filter(counts);
+            all.extend(frames.map(|f| (f, scan.id, Place { segment: at, offset: f.offset })));
+        }
+        all.sort_unstable_by_key(|(frame, id, _)| (frame.gsn, *id));
+        let location = |(frame, segment, _): &(&FrameEntry, SegmentId, Place)| Location {
+            segment: *segment,
+            offset: frame.offset,
+        };
+        for pair in all.windows(2) {
+            let [a, b] = pair else { continue };
+            // A failed write may have reached the disk nevertheless: then the frame stands there and in the fresh segment.
+            let same = a.0.payload_crc == b.0.payload_crc
+                && a.0.payload_len == b.0.payload_len
+                && a.0.epoch == b.0.epoch
+                && a.1.shard == b.1.shard;
+            if a.0.gsn == b.0.gsn && !same {
+                let (first, second) = (location(a), location(b));
+                return Err(RecoveryError::Conflict { gsn: a.0.gsn, first, second });
+            }
+        }
+        all.dedup_by_key(|(frame, _, _)| frame.gsn);
+        let witness = all.iter().max_by_key(|(frame, _, _)| frame.durable_gsn);
+        let run = all.iter().zip(cut + 1..).take_while(|((f, _, _), gsn)| f.gsn == *gsn).count();
+        Ok(Found {
+            gsn: cut + run as u64,
+            places: all.iter().take(run).map(|(_, _, place)| *place).collect(),
+            durable_gsn: witness.map_or(0, |(frame, _, _)| frame.durable_gsn),
+            witness: witness.map(location),
+            dropped: all.len() - run,
+            dropped_first: all.get(run).map(location),
+        })
+    }
+
+    /// What is known to have been durable and is not there.
+    fn missing(&self, manifest: &Manifest, scans: &[SegmentScan]) -> Option<Missing> {
+        let closed = closed_through(manifest);
+        let durable_gsn = self.durable_gsn.max(closed);
+        if durable_gsn <= self.gsn {
+            return None;
+        }
+        let witness = self.witness.filter(|_| self.durable_gsn >= closed);
+        let mut suspects = Vec::new();
+        for scan in scans {
+            suspects.extend(scan.holes.iter().map(|at| Location { segment: scan.id, offset: *at }));
+            if scan.tail_bytes {
+                suspects.push(Location { segment: scan.id, offset: scan.end });
+            }
+        }
+        Some(Missing { gsn: self.gsn + 1, durable_gsn, witness, suspects })
+    }
+
+    fn warn(&self, scans: &[SegmentScan], warnings: &mut Vec<Warning>) {
+        if let Some(first) = self.dropped_first {
+            let gsn = self.gsn + 1;
+            warnings.push(Warning::TailDropped { frames: self.dropped, gsn, first });
+        }
+        for scan in scans {
+            let location = |offset: u64| Location { segment: scan.id, offset };
+            warnings.extend(scan.holes.iter().map(|at| Warning::Hole(location(*at))));
+            if scan.tail_bytes {
+                warnings.push(Warning::TailBytes(location(scan.end)));
+            }
+        }
+    }
+}
+
+/// The end of the last closed epoch: an earlier start found everything up to there, and made it durable.
+fn closed_through(manifest: &Manifest) -> u64 {
+    manifest.epochs.iter().filter_map(|epoch| epoch.last_gsn).max().unwrap_or(0)
+}
+
+fn io_error(what: impl Into<String>, error: io::Error) -> RecoveryError {
+    RecoveryError::Io { what: what.into(), error }
+}
+
+/// The directory that a log lives in, below the server's.
+pub fn log_dir(server_dir: &Path) -> PathBuf {
+    server_dir.join("appendonly")
+}

@@ -1,0 +1,148 @@
+//! Reading the recovered frames one by one, in GSN order, straight from the segments.
+//!
+//! Invariant: one payload and one read-ahead window a segment are in memory, and a segment's window goes with its last frame.
+
+use std::collections::HashMap;
+use std::io;
+
+use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed};
+use super::recovery::Recovered;
+use super::{FrameKind, SegmentId};
+use crate::disk::Disk;
+
+/// How far ahead a segment is read.
+const AHEAD_BYTES: usize = 128 << 10;
+
+/// Where a frame is: index of its segment, and offset.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) segment: usize,
+    pub(super) offset: u64,
+}
+
+/// A frame to be applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// What it holds.
+    pub kind: FrameKind,
+    /// The shard in whose log it stood; keys are routed by their slot, not by this.
+    pub shard: u32,
+    /// Its place in the order of everything.
+    pub gsn: u64,
+    /// Wall clock when it was made, in milliseconds since 1970.
+    pub wall_ms: u64,
+    /// Effect records, for [`ringstone_engine::effect::Records`].
+    pub records: &'a [u8],
+}
+
+/// The reader.
+#[derive(Debug)]
+pub struct Replay<'a, D: Disk> {
+    recovered: &'a Recovered,
+    next: usize,
+    open: HashMap<usize, Cursor<D::File>>,
+    /// Frames still to come, by segment.
+    left: HashMap<usize, usize>,
+    payload: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Cursor<F> {
+    file: F,
+    id: SegmentId,
+    seed: FrameSeed,
+    at: u64,
+    buf: Vec<u8>,
+}
+
+impl<'a, D: Disk> Replay<'a, D> {
+    pub(super) fn new(recovered: &'a Recovered) -> Self {
+        let mut left = HashMap::new();
+        for place in &recovered.places {
+            *left.entry(place.segment).or_insert(0) += 1;
+        }
+        Replay { recovered, next: 0, open: HashMap::new(), left, payload: Vec::new() }
+    }
+
+    /// The next frame; `None` after the last. An error ends the reading.
+    pub async fn next(&mut self, disk: &D) -> io::Result<Option<Frame<'_>>> {
+        let Some(place) = self.recovered.places.get(self.next).copied() else { return Ok(None) };
+        self.next += 1;
+        if !self.open.contains_key(&place.segment) {
+            let cursor = self.open_segment(disk, place.segment).await?;
+            self.open.insert(place.segment, cursor);
+        }
+        let Some(cursor) = self.open.get_mut(&place.segment) else { return Ok(None) };
+        let header = cursor.read(disk, place.offset, &mut self.payload).await?;
+        let left = self.left.entry(place.segment).or_insert(1);
+        *left -= 1;
+        if *left == 0 {
+            self.open.remove(&place.segment);
+        }
+        Ok(Some(Frame {
+            kind: header.kind,
+            shard: header.shard,
+            gsn: header.gsn,
+            wall_ms: header.wall_ms,
+            records: &self.payload,
+        }))
+    }
+
+    async fn open_segment(&self, disk: &D, segment: usize) -> io::Result<Cursor<D::File>> {
+        let id = self.recovered.segments.get(segment).ok_or(io::ErrorKind::NotFound)?.id;
+        let file = disk.open(&self.recovered.dir.join(id.file_name())).await?;
+        let seed = FrameSeed::new(&self.recovered.manifest.log, id);
+        Ok(Cursor { file, id, seed, at: 0, buf: Vec::new() })
+    }
+}
+
+impl<F> Cursor<F> {
+    async fn read<D: Disk<File = F>>(
+        &mut self,
+        disk: &D,
+        offset: u64,
+        payload: &mut Vec<u8>,
+    ) -> io::Result<FrameHeader> {
+        let seed = self.seed.clone();
+        let bytes = self.peek(disk, offset, FRAME_HEADER_BYTES).await?;
+        let header = FrameHeader::decode(bytes, &seed).ok_or_else(|| self.changed(offset))?;
+        // The scan saw the whole payload in the file, so its length is no mere claim.
+        let len = usize::try_from(header.payload_len).map_err(|_| self.changed(offset))?;
+        let start = offset + FRAME_HEADER_BYTES as u64;
+        payload.clear();
+        if len <= AHEAD_BYTES - FRAME_HEADER_BYTES {
+            payload.extend_from_slice(self.peek(disk, start, len).await?);
+        } else {
+            payload.resize(len, 0);
+            let filled = disk.read_full_at(&self.file, payload, start).await?;
+            payload.truncate(filled);
+        }
+        if payload.len() != len || crc32fast::hash(payload) != header.payload_crc {
+            return Err(self.changed(offset));
+        }
+        Ok(header)
+    }
+
+    async fn peek<D: Disk<File = F>>(
+        &mut self,
+        disk: &D,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<&[u8]> {
+        let end = offset + len as u64;
+        if offset < self.at || end > self.at + self.buf.len() as u64 {
+            self.buf.resize(AHEAD_BYTES, 0);
+            let filled = disk.read_full_at(&self.file, &mut self.buf, offset).await?;
+            self.buf.truncate(filled);
+            self.at = offset;
+        }
+        let from = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(self.buf.len());
+        let to = from.saturating_add(len).min(self.buf.len());
+        Ok(self.buf.get(from..to).unwrap_or_default())
+    }
+
+    fn changed(&self, offset: u64) -> io::Error {
+        let text = format!("{} changed while it was read, at offset {offset}", self.id);
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    }
+}

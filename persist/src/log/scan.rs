@@ -1,0 +1,243 @@
+//! Reading one segment: every frame that validates, and every place where something else stood.
+//!
+//! Invariant: memory is bounded by the number of frames, never by a length that the file claims: payloads are checked in
+//! pieces and left where they are. No content makes this panic.
+
+use std::io;
+use std::path::Path;
+
+use super::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, FrameSeed};
+use super::segment::{HeaderError, SEGMENT_HEADER_BYTES, check_header};
+use super::{LogId, SegmentId, SegmentKind};
+use crate::disk::{BLOCK_BYTES, Disk};
+
+/// How much is read at once.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// Where a frame lies, and what recovery must know about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameEntry {
+    /// Its place in the order of everything.
+    pub gsn: u64,
+    /// Every GSN up to this one was durable when the frame was made.
+    pub durable_gsn: u64,
+    /// Offset of its header in the file, in bytes.
+    pub offset: u64,
+    /// Length of its payload in bytes.
+    pub payload_len: u64,
+    /// CRC-32 of its payload.
+    pub payload_crc: u32,
+    /// The epoch in which it was written.
+    pub epoch: u32,
+}
+
+impl FrameEntry {
+    pub(super) fn end(&self) -> u64 {
+        self.offset.saturating_add(FRAME_HEADER_BYTES as u64).saturating_add(self.payload_len)
+    }
+}
+
+/// What a segment holds.
+#[derive(Debug)]
+pub struct SegmentScan {
+    /// The segment.
+    pub id: SegmentId,
+    /// What is wrong with its first block, if anything.
+    pub header_error: Option<HeaderError>,
+    /// How it was written; unknown with a broken header.
+    pub kind: Option<SegmentKind>,
+    /// The frames that validate, in the order of their offsets.
+    pub frames: Vec<FrameEntry>,
+    /// Where the frames before a hole end: bytes there are no frame, yet frames follow.
+    pub holes: Vec<u64>,
+    /// Where the last valid frame ends.
+    pub end: u64,
+    /// Whether the bytes at `end` are something else than zeros.
+    pub tail_bytes: bool,
+}
+
+/// Reads a whole segment.
+pub async fn scan_segment<D: Disk>(
+    disk: &D,
+    path: &Path,
+    log: &LogId,
+    id: SegmentId,
+) -> io::Result<SegmentScan> {
+    let file = disk.open(path).await?;
+    let len = disk.len(&file).await?;
+    let mut window =
+        Window { disk, file: &file, len, buf: vec![0; WINDOW_BYTES], at: 0, filled: 0 };
+    let header = check_header(window.peek(0, SEGMENT_HEADER_BYTES).await?, log, id);
+    let (kind, header_error) = match header {
+        Ok(kind) => (Some(kind), None),
+        Err(error) => (None, Some(error)),
+    };
+    let seed = FrameSeed::new(log, id);
+    let start = SEGMENT_HEADER_BYTES as u64;
+    let mut scan = SegmentScan {
+        id,
+        header_error,
+        kind,
+        frames: Vec::new(),
+        holes: Vec::new(),
+        end: start,
+        tail_bytes: false,
+    };
+    let mut at = start;
+    while let Some(offset) = window.next_magic(at, kind).await? {
+        match window.frame(offset, &seed, id).await? {
+            Some(frame) => {
+                if offset != at && !window.is_padding(at, offset).await? {
+                    scan.holes.push(at);
+                }
+                at = frame.end();
+                scan.end = at;
+                scan.frames.push(frame);
+            }
+            None => {
+                // Look on from the next byte, without moving the end of what is valid.
+                match window.resync(offset + 1, kind, &seed, id).await? {
+                    Some(found) => {
+                        scan.holes.push(at);
+                        at = found;
+                    }
+                    None => break,
+                }
+            }
+        }
+    }
+    scan.tail_bytes = window.peek(scan.end, FRAME_HEADER_BYTES).await?.iter().any(|b| *b != 0);
+    Ok(scan)
+}
+
+/// A stretch of the file in memory.
+struct Window<'a, D: Disk> {
+    disk: &'a D,
+    file: &'a D::File,
+    len: u64,
+    buf: Vec<u8>,
+    at: u64,
+    filled: usize,
+}
+
+impl<D: Disk> Window<'_, D> {
+    /// At most `len` bytes (not above the window's size) from `offset` on; fewer at the end of the file.
+    async fn peek(&mut self, offset: u64, len: usize) -> io::Result<&[u8]> {
+        let inside = offset >= self.at && offset + len as u64 <= self.at + self.filled as u64;
+        if !inside {
+            self.at = offset;
+            self.filled = self.disk.read_full_at(self.file, &mut self.buf, offset).await?;
+        }
+        let from = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(self.filled);
+        let to = from.saturating_add(len).min(self.filled);
+        Ok(self.buf.get(from..to).unwrap_or_default())
+    }
+
+    /// Where the next magic stands at or after `from`: anywhere in a buffered segment; in a direct one behind the frame
+    /// before, or at the start of a block.
+    async fn next_magic(
+        &mut self,
+        from: u64,
+        kind: Option<SegmentKind>,
+    ) -> io::Result<Option<u64>> {
+        let mut at = from;
+        while at + FRAME_HEADER_BYTES as u64 <= self.len {
+            let room = usize::try_from(self.len - at).unwrap_or(usize::MAX).min(WINDOW_BYTES / 2);
+            let bytes = self.peek(at, room).await?;
+            if bytes.len() < FRAME_MAGIC.len() {
+                return Ok(None);
+            }
+            let block = BLOCK_BYTES as u64;
+            let allowed = |offset: u64| {
+                offset == from || kind != Some(SegmentKind::Direct) || offset.is_multiple_of(block)
+            };
+            let hit = find_magic(bytes, |i| allowed(at + i as u64));
+            if let Some(i) = hit {
+                return Ok(Some(at + i as u64));
+            }
+            at += (bytes.len() - (FRAME_MAGIC.len() - 1)) as u64;
+        }
+        Ok(None)
+    }
+
+    /// Where the next *valid* frame starts at or after `from`.
+    async fn resync(
+        &mut self,
+        from: u64,
+        kind: Option<SegmentKind>,
+        seed: &FrameSeed,
+        id: SegmentId,
+    ) -> io::Result<Option<u64>> {
+        let mut at = from;
+        // In a direct segment only blocks count here, whatever `from` is.
+        if kind == Some(SegmentKind::Direct) {
+            at = at.next_multiple_of(BLOCK_BYTES as u64);
+        }
+        while let Some(offset) = self.next_magic(at, kind).await? {
+            if self.frame(offset, seed, id).await?.is_some() {
+                return Ok(Some(offset));
+            }
+            at = offset + 1;
+            if kind == Some(SegmentKind::Direct) {
+                at = at.next_multiple_of(BLOCK_BYTES as u64);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The frame at `offset`, if it validates with its payload.
+    async fn frame(
+        &mut self,
+        offset: u64,
+        seed: &FrameSeed,
+        id: SegmentId,
+    ) -> io::Result<Option<FrameEntry>> {
+        let bytes = self.peek(offset, FRAME_HEADER_BYTES).await?;
+        let Some(header) = FrameHeader::decode(bytes, seed) else { return Ok(None) };
+        let frame = FrameEntry {
+            gsn: header.gsn,
+            durable_gsn: header.durable_gsn,
+            offset,
+            payload_len: header.payload_len,
+            payload_crc: header.payload_crc,
+            epoch: header.epoch,
+        };
+        if header.shard != id.shard || frame.end() > self.len {
+            return Ok(None);
+        }
+        let mut hasher = crc32fast::Hasher::new();
+        let mut at = offset + FRAME_HEADER_BYTES as u64;
+        while at < frame.end() {
+            let len = usize::try_from(frame.end() - at).unwrap_or(usize::MAX).min(WINDOW_BYTES / 2);
+            let bytes = self.peek(at, len).await?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            hasher.update(bytes);
+            at += bytes.len() as u64;
+        }
+        Ok((hasher.finalize() == header.payload_crc).then_some(frame))
+    }
+
+    /// Whether a gap is what fills a block behind a group.
+    async fn is_padding(&mut self, from: u64, to: u64) -> io::Result<bool> {
+        let len = usize::try_from(to - from).unwrap_or(usize::MAX);
+        if len >= BLOCK_BYTES || !to.is_multiple_of(BLOCK_BYTES as u64) {
+            return Ok(false);
+        }
+        Ok(self.peek(from, len).await?.iter().all(|byte| *byte == 0))
+    }
+}
+
+fn find_magic(bytes: &[u8], allowed: impl Fn(usize) -> bool) -> Option<usize> {
+    let first = FRAME_MAGIC.first().copied().unwrap_or_default();
+    let mut from = 0;
+    while let Some(i) = bytes.get(from..)?.iter().position(|byte| *byte == first) {
+        let at = from + i;
+        if bytes.get(at..at + FRAME_MAGIC.len()) == Some(&FRAME_MAGIC[..]) && allowed(at) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+    None
+}

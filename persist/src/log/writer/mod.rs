@@ -1,0 +1,453 @@
+//! One shard's log as a state machine, which the server drives on its own ring.
+//!
+//! ```text
+//!   push ──> queue of groups ──┬─ always: next_write ──> in flight ──> write_done
+//!                              └─ else: take_buffered ──> buffered_done ──> dirty segment ── next_sync ──> sync_done
+//!   next_preparation ──> helper: prepare_segment ──> spare_ready ──> current segment ──> closed ── retire_below ──> recycled
+//! ```
+//!
+//! After `write_done`, `buffered_done`, `sync_done` and `retire_below` the server publishes [`LogWriter::written_below`]
+//! and [`LogWriter::synced_below`].
+//!
+//! Invariant: GSNs are pushed in rising order; a frame's bytes are kept until it is durable (`always`) or written (else).
+//! Invariant: direct and buffered I/O never meet in one segment; a file whose sync failed is never written or synced again.
+
+mod buffered;
+mod direct;
+mod segments;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed, seal};
+use super::group::GroupPolicy;
+use super::segment::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN};
+use super::{FrameKind, LogId, SegmentId, SegmentKind, SyncMode};
+use crate::disk::aligned::AlignedBuf;
+use buffered::{Dirty, Writing};
+use direct::InFlight;
+use segments::Segments;
+
+/// Longest frame payload in bytes; above it [`LogWriter::push`] refuses.
+pub const PAYLOAD_BYTES_MAX: usize = 4 << 30;
+/// Most bytes of one write; the kernel would write no more than 2 GiB.
+const WRITE_BYTES_MAX: usize = 1 << 30;
+/// Buffers kept for reuse, and up to which size.
+const POOL_LEN_MAX: usize = 8;
+const POOL_BYTES_MAX: usize = 1 << 20;
+
+/// What a writer is made with.
+#[derive(Clone, Debug)]
+pub struct WriterOptions {
+    /// The log.
+    pub log: LogId,
+    /// The shard.
+    pub shard: u32,
+    /// The epoch that recovery opened.
+    pub epoch: u32,
+    /// When to sync.
+    pub mode: SyncMode,
+    /// The first segment number not used yet, as recovery gave it.
+    pub next_seq: u64,
+    /// Segments of earlier runs that this writer retires after a cut, with the highest GSN in each.
+    pub old_segments: Vec<(SegmentId, u64)>,
+    /// Size of a segment in bytes, at least [`SEGMENT_BYTES_MIN`] outside of tests.
+    pub segment_bytes: u64,
+    /// Bytes that may wait to be written before writers are held back.
+    pub pending_bytes_max: usize,
+    /// Spare segments kept ready.
+    pub spares: usize,
+    /// Time between syncs in `everysec`, in milliseconds.
+    pub sync_interval_ms: u64,
+    /// Time before something that failed for want of space is tried again, in milliseconds.
+    pub retry_after_ms: u64,
+    /// When groups start.
+    pub policy: GroupPolicy,
+}
+
+impl WriterOptions {
+    /// The usual options.
+    pub fn new(log: LogId, shard: u32, epoch: u32, mode: SyncMode, next_seq: u64) -> Self {
+        WriterOptions {
+            log,
+            shard,
+            epoch,
+            mode,
+            next_seq,
+            old_segments: Vec::new(),
+            segment_bytes: SEGMENT_BYTES_DEFAULT.max(SEGMENT_BYTES_MIN),
+            pending_bytes_max: 64 << 20,
+            spares: 2,
+            sync_interval_ms: 1000,
+            retry_after_ms: 1000,
+            policy: GroupPolicy::default(),
+        }
+    }
+}
+
+/// Whether writes may be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// All is well.
+    Ok,
+    /// No space for segments: writes and PING answer `-MISCONF`, until space is back.
+    DiskFull,
+    /// A sync failed, so the log has a hole that only a new base snapshot closes. Writes are refused until
+    /// [`LogWriter::retire_below`] names a cut above the hole.
+    NeedsNewBase,
+    /// A fresh segment failed as well. Stop without acknowledging.
+    Fatal,
+}
+
+/// Why a frame was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// The GSN is not above the one before.
+    #[error("GSN {gsn} follows {last} in one shard's log")]
+    OutOfOrder {
+        /// The frame's.
+        gsn: u64,
+        /// The one before.
+        last: u64,
+    },
+    /// The records are too long.
+    #[error("a frame of {0} bytes is too long")]
+    TooLong(usize),
+}
+
+/// Identifies a write or a sync that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(u64);
+
+impl Ticket {
+    /// The ticket as a number, for a completion's user data.
+    pub fn to_u64(self) -> u64 {
+        self.0
+    }
+    /// The ticket that [`Ticket::to_u64`] gave.
+    pub fn from_u64(number: u64) -> Self {
+        Ticket(number)
+    }
+}
+
+/// A direct write to be submitted (`O_DIRECT | O_DSYNC`).
+#[derive(Clone, Debug)]
+pub struct WriteRequest {
+    /// Goes back with [`LogWriter::write_done`].
+    pub ticket: Ticket,
+    /// The file.
+    pub segment: SegmentId,
+    /// Where in the file, in bytes; on a block boundary.
+    pub offset: u64,
+    /// The buffer that holds the bytes. Keep this handle until the write is over, and drop it before
+    /// [`LogWriter::write_done`], so that the buffer can be used again.
+    pub buf: Arc<AlignedBuf>,
+    /// From where in the buffer on; on a block boundary.
+    pub from: usize,
+}
+
+impl WriteRequest {
+    /// The bytes to write: whole blocks, aligned; they stay in place while the handle lives.
+    pub fn bytes(&self) -> &[u8] {
+        let rest = self.buf.as_slice().get(self.from..).unwrap_or_default();
+        rest.get(..WRITE_BYTES_MAX).unwrap_or(rest)
+    }
+}
+
+/// A sync (`fdatasync`) to be submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncRequest {
+    /// Goes back with [`LogWriter::sync_done`].
+    pub ticket: Ticket,
+    /// The file.
+    pub segment: SegmentId,
+}
+
+/// Frames that are written together.
+#[derive(Debug)]
+struct Group {
+    buf: AlignedBuf,
+    /// Where each frame's header starts.
+    frames: Vec<usize>,
+    first_gsn: u64,
+    last_gsn: u64,
+    /// Starts a segment of its own.
+    new_segment: bool,
+}
+
+impl Group {
+    /// Puts the checksums in that belong to `segment`.
+    fn seal(&mut self, log: &LogId, segment: SegmentId) {
+        let seed = FrameSeed::new(log, segment);
+        let bytes = self.buf.as_mut_slice();
+        for at in &self.frames {
+            if let Some(header) = bytes.get_mut(*at..) {
+                seal(header, &seed);
+            }
+        }
+    }
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct LogWriter {
+    options: WriterOptions,
+    now_ms: u64,
+    last_gsn: u64,
+    next_ticket: u64,
+    pending_bytes: usize,
+    queue: VecDeque<Group>,
+    /// The next frame starts a group and a segment.
+    rotate_next: bool,
+    segments: Segments,
+    pool: Vec<AlignedBuf>,
+    // always
+    in_flight: Vec<InFlight>,
+    resubmit: VecDeque<Ticket>,
+    /// A write failed; what is in flight is waited for.
+    draining: bool,
+    /// Failed groups that are written once more end here; a failure until then is fatal.
+    failover_through: Option<u64>,
+    // everysec and no
+    writing: Option<Writing>,
+    dirty: VecDeque<Dirty>,
+    last_sync_ms: u64,
+    // errors
+    broken_through: Option<u64>,
+    /// No space for a write since then; `retry_now` allows one more attempt.
+    write_full_at_ms: Option<u64>,
+    retry_now: bool,
+    fatal: bool,
+    last_error: Option<String>,
+}
+
+impl LogWriter {
+    /// A writer that has no segment yet: it wants some first (see [`LogWriter::next_preparation`]).
+    pub fn new(options: WriterOptions) -> Self {
+        LogWriter {
+            segments: Segments::new(&options),
+            options,
+            now_ms: 0,
+            last_gsn: 0,
+            next_ticket: 1,
+            pending_bytes: 0,
+            queue: VecDeque::new(),
+            rotate_next: false,
+            pool: Vec::new(),
+            in_flight: Vec::new(),
+            resubmit: VecDeque::new(),
+            draining: false,
+            failover_through: None,
+            writing: None,
+            dirty: VecDeque::new(),
+            last_sync_ms: 0,
+            broken_through: None,
+            write_full_at_ms: None,
+            retry_now: false,
+            fatal: false,
+            last_error: None,
+        }
+    }
+
+    /// Appends a frame to the gathering group. `durable_gsn` is what [`super::Watermarks::synced`] says now.
+    pub fn push(
+        &mut self,
+        gsn: u64,
+        wall_ms: u64,
+        durable_gsn: u64,
+        kind: FrameKind,
+        records: &[u8],
+    ) -> Result<(), PushError> {
+        if gsn <= self.last_gsn {
+            return Err(PushError::OutOfOrder { gsn, last: self.last_gsn });
+        }
+        if records.len() > PAYLOAD_BYTES_MAX {
+            return Err(PushError::TooLong(records.len()));
+        }
+        let header = FrameHeader {
+            kind,
+            payload_crc: crc32fast::hash(records),
+            payload_len: records.len() as u64,
+            shard: self.options.shard,
+            epoch: self.options.epoch,
+            gsn,
+            durable_gsn,
+            wall_ms,
+        };
+        let len = FRAME_HEADER_BYTES + records.len();
+        let group = self.gathering(gsn, len);
+        group.frames.push(group.buf.len());
+        group.buf.extend(&header.encode());
+        group.buf.extend(records);
+        group.last_gsn = gsn;
+        self.last_gsn = gsn;
+        self.pending_bytes += len;
+        Ok(())
+    }
+
+    fn gathering(&mut self, gsn: u64, len: usize) -> &mut Group {
+        let joins = !self.rotate_next
+            && self.queue.back().is_some_and(|g| self.options.policy.may_join(g.buf.len(), len));
+        if !joins {
+            let buf = self.pool.pop().unwrap_or_else(|| AlignedBuf::with_capacity(len));
+            let new_segment = std::mem::take(&mut self.rotate_next);
+            self.queue.push_back(Group {
+                buf,
+                frames: Vec::new(),
+                first_gsn: gsn,
+                last_gsn: gsn,
+                new_segment,
+            });
+        }
+        let last = self.queue.len() - 1;
+        #[expect(clippy::indexing_slicing, reason = "the queue is not empty here")]
+        &mut self.queue[last]
+    }
+
+    /// The lowest GSN pushed but not yet written (`always`: not yet durable).
+    pub fn written_below(&self) -> Option<u64> {
+        let in_flight = self.in_flight.iter().map(|w| w.group.first_gsn);
+        let writing = self.writing.iter().map(|w| w.group.first_gsn);
+        let queued = self.queue.front().map(|g| g.first_gsn);
+        in_flight.chain(writing).chain(queued).min()
+    }
+
+    /// The lowest GSN pushed but not yet durable.
+    pub fn synced_below(&self) -> Option<u64> {
+        let dirty = self.dirty.iter().map(|d| d.first_gsn).min();
+        dirty.into_iter().chain(self.written_below()).min()
+    }
+
+    /// The highest GSN pushed, 0 when there is none.
+    pub fn last_gsn(&self) -> u64 {
+        self.last_gsn
+    }
+
+    /// Bytes pushed and not yet written.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// True when writers must be held back: too many bytes wait, or there is no segment to write into.
+    pub fn is_stalled(&self) -> bool {
+        self.pending_bytes >= self.options.pending_bytes_max
+            || (!self.queue.is_empty() && !self.segments.has_room(self.options.mode.segment_kind()))
+    }
+
+    /// Whether writes may be accepted.
+    pub fn health(&self) -> Health {
+        if self.fatal {
+            Health::Fatal
+        } else if self.broken_through.is_some() {
+            Health::NeedsNewBase
+        } else if self.write_full_at_ms.is_some() || self.segments.is_full() {
+            Health::DiskFull
+        } else {
+            Health::Ok
+        }
+    }
+
+    /// The text of the last I/O error, for `-MISCONF` and the server's log.
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// When to sync.
+    pub fn mode(&self) -> SyncMode {
+        self.options.mode
+    }
+
+    /// Changes when to sync. Between direct and buffered writing the segment is rotated, and spares of the other kind are
+    /// made anew.
+    pub fn set_mode(&mut self, mode: SyncMode) {
+        let other_kind = mode.segment_kind() != self.options.mode.segment_kind();
+        self.options.mode = mode;
+        if other_kind {
+            self.segments.change_kind(mode.segment_kind());
+            self.close_current();
+        }
+    }
+
+    /// Tells the time, which never runs backwards, in milliseconds. Call it about ten times a second.
+    pub fn tick(&mut self, now_ms: u64) {
+        self.now_ms = self.now_ms.max(now_ms);
+        self.segments.tick(self.now_ms);
+        if self.options.mode == SyncMode::EverySec
+            && self.now_ms.saturating_sub(self.last_sync_ms) >= self.options.sync_interval_ms
+            && !self.dirty.is_empty()
+        {
+            self.last_sync_ms = self.now_ms;
+            self.request_sync();
+        }
+        self.retry_after_full();
+    }
+
+    /// Has the following frames begin a new segment: at a snapshot's cut, so that what the cut covers can be retired.
+    pub fn rotate(&mut self) {
+        self.rotate_next = true;
+    }
+
+    /// True when nothing is queued, in flight or unsynced.
+    pub fn is_idle(&self) -> bool {
+        self.synced_below().is_none() && self.dirty.iter().all(|d| d.in_sync.is_none())
+    }
+
+    /// Ends a failover once everything that had failed is written.
+    fn settle_failover(&mut self) {
+        if let Some(through) = self.failover_through
+            && self.written_below().is_none_or(|lowest| lowest > through)
+        {
+            self.failover_through = None;
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    fn note(&mut self, what: &str, segment: SegmentId, error: &io::Error) {
+        self.last_error = Some(format!("{what} of {segment}: {error}"));
+    }
+
+    fn reuse(&mut self, mut buf: AlignedBuf) {
+        if self.pool.len() < POOL_LEN_MAX && buf.capacity() <= POOL_BYTES_MAX {
+            buf.truncate(0);
+            self.pool.push(buf);
+        }
+    }
+
+    /// Finds the place of a group of `len` bytes, rotating where needed; `None` when there is no segment for it.
+    fn place(&mut self, len: u64, new_segment: bool, last_gsn: u64) -> Option<(SegmentId, u64)> {
+        let kind = self.options.mode.segment_kind();
+        if !self.segments.current_takes(kind, len, new_segment) {
+            if !self.segments.has_spare() {
+                return None;
+            }
+            self.close_current();
+            self.segments.open_spare();
+        }
+        self.segments.append(len, last_gsn)
+    }
+
+    /// No more frames for the current segment. What it has unsynced is synced soon, as no later write will ask for it.
+    fn close_current(&mut self) {
+        if let Some(id) = self.segments.close_current() {
+            self.dirty.iter_mut().filter(|d| d.segment == id).for_each(|d| d.wanted = true);
+        }
+    }
+}
+
+/// How long a group of `len` bytes is in a segment of `kind`.
+fn placed_len(len: usize, kind: SegmentKind) -> u64 {
+    let len = len as u64;
+    if kind == SegmentKind::Direct {
+        len.next_multiple_of(crate::disk::BLOCK_BYTES as u64)
+    } else {
+        len
+    }
+}
+
+#[cfg(test)]
+mod tests;
