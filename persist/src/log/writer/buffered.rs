@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Group, LogWriter, SegmentKind, SyncRequest, Ticket, placed_len};
+use super::{Group, LogWriter, SegmentKind, SyncRequest, Ticket, is_full, placed_len};
 use crate::log::SegmentId;
 
 /// A group that is being written.
@@ -76,19 +76,20 @@ impl LogWriter {
                 self.writing = Some(writing);
             }
             Ok(_) => self.append_failed(writing, &io::ErrorKind::WriteZero.into()),
-            Err(error) => match error.kind() {
-                io::ErrorKind::Interrupted if writing.retries < IDLE_RETRIES_MAX => {
-                    writing.retries += 1;
-                    self.writing = Some(writing);
-                }
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    self.note("write", segment, &error);
-                    // `take_buffered` gives it again at the tick that finds the time to be up.
-                    self.write_full_at_ms = Some(self.now_ms);
-                    self.writing = Some(writing);
-                }
-                _ => self.append_failed(writing, &error),
-            },
+            Err(error) if is_full(&error) => {
+                self.note("write", segment, &error);
+                // `take_buffered` gives it again at the tick that finds the time to be up.
+                self.write_full_at_ms = Some(self.now_ms);
+                self.writing = Some(writing);
+            }
+            Err(error)
+                if error.kind() == io::ErrorKind::Interrupted
+                    && writing.retries < IDLE_RETRIES_MAX =>
+            {
+                writing.retries += 1;
+                self.writing = Some(writing);
+            }
+            Err(error) => self.append_failed(writing, &error),
         }
     }
 

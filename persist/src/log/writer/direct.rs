@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Group, LogWriter, SegmentKind, Ticket, WriteRequest, placed_len};
+use super::{Group, LogWriter, SegmentKind, Ticket, WriteRequest, is_full, placed_len};
 use crate::disk::BLOCK_BYTES;
 use crate::disk::aligned::AlignedBuf;
 use crate::log::SegmentId;
@@ -92,22 +92,23 @@ impl LogWriter {
                     self.resubmit.push_back(ticket);
                 }
             }
-            Err(error) => match error.kind() {
-                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
-                    if write.idle_retries < IDLE_RETRIES_MAX =>
-                {
-                    write.idle_retries += 1;
-                    self.resubmit.push_back(ticket);
-                }
-                // Only a frame longer than a segment needs new space here.
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    write.held = true;
-                    let segment = write.segment;
-                    self.note("write", segment, &error);
-                    self.write_full_at_ms = Some(self.now_ms);
-                }
-                _ => self.write_failed(at, &error),
-            },
+            // Only a frame longer than a segment needs new space here.
+            Err(error) if is_full(&error) => {
+                write.held = true;
+                let segment = write.segment;
+                self.note("write", segment, &error);
+                self.write_full_at_ms = Some(self.now_ms);
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                ) && write.idle_retries < IDLE_RETRIES_MAX =>
+            {
+                write.idle_retries += 1;
+                self.resubmit.push_back(ticket);
+            }
+            Err(error) => self.write_failed(at, &error),
         }
         self.drain();
     }

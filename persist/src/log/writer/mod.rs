@@ -439,6 +439,11 @@ impl LogWriter {
     }
 }
 
+/// Whether an error says that there is no space.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// How long a group of `len` bytes is in a segment of `kind`.
 fn placed_len(len: usize, kind: SegmentKind) -> u64 {
     let len = len as u64;

@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_truncation, reason = "small numbers")]
+
 use super::*;
 use crate::disk::{Disk, StdDisk, block_on};
 use crate::log::{Manifest, RecoverOptions, Recovered, prepare_segment, recover};
