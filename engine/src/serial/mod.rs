@@ -11,12 +11,19 @@
 
 pub mod crc64;
 pub mod digest;
+pub mod dump;
+pub mod legacy;
+pub mod load;
 pub mod lzf;
 pub mod rdb_type;
 pub mod reader;
+pub mod skip;
 pub mod writer;
 
 pub use digest::{Digest, DigestBytes};
+pub use dump::{dump_payload, restore_payload};
+pub use load::load_value;
 pub use rdb_type::*;
 pub use reader::{LoadError, LoadFault, RdbReader};
+pub use skip::skip_value;
 pub use writer::RdbWriter;

@@ -51,6 +51,10 @@ pub const RDB_TYPE_HASH_METADATA: u8 = 24;
 /// The same as listpack.
 pub const RDB_TYPE_HASH_LISTPACK_EX: u8 = 25;
 
+/// A hash with times to live of fields, Valkey 9. On disk it has the number 22, which Redis gave to another layout; the
+/// loader tells them apart by the file's magic and uses this number, which no file has.
+pub const RDB_TYPE_VALKEY_HASH_2: u8 = 222;
+
 /// What a list node of [`RDB_TYPE_LIST_QUICKLIST_2`] holds: one element as it is.
 pub const QUICKLIST_NODE_PLAIN: u64 = 1;
 /// What a list node of [`RDB_TYPE_LIST_QUICKLIST_2`] holds: a listpack.
