@@ -4,14 +4,19 @@ pub mod bounds;
 mod emit;
 pub mod zadd;
 pub mod zcard;
+mod zcombine;
 pub mod zcount;
+pub mod zdiff;
+pub mod zinter;
 pub mod zpop;
 pub mod zrandmember;
 pub mod zrange;
 pub mod zrank;
 pub mod zrem;
 pub mod zremrange;
+pub mod zscan;
 pub mod zscore;
+pub mod zunion;
 
 use super::Command;
 
@@ -25,6 +30,11 @@ pub const COMMANDS: &[&Command] = &[
     &zcard::ZCARD,
     &zcount::ZCOUNT,
     &zcount::ZLEXCOUNT,
+    &zdiff::ZDIFF,
+    &zdiff::ZDIFFSTORE,
+    &zinter::ZINTER,
+    &zinter::ZINTERCARD,
+    &zinter::ZINTERSTORE,
     &zpop::ZMPOP,
     &zpop::ZPOPMAX,
     &zpop::ZPOPMIN,
@@ -42,8 +52,11 @@ pub const COMMANDS: &[&Command] = &[
     &zremrange::ZREMRANGEBYLEX,
     &zremrange::ZREMRANGEBYRANK,
     &zremrange::ZREMRANGEBYSCORE,
+    &zscan::ZSCAN,
     &zscore::ZMSCORE,
     &zscore::ZSCORE,
+    &zunion::ZUNION,
+    &zunion::ZUNIONSTORE,
 ];
 
 #[cfg(test)]

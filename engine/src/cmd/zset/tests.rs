@@ -170,3 +170,49 @@ fn random_members_are_distinct_when_asked_for() {
     assert_eq!(shard.text("ZRANDMEMBER none 5"), "[]");
     assert_eq!(shard.text("ZRANDMEMBER none"), "nil");
 }
+
+#[test]
+fn unions_intersections_and_differences() {
+    let mut shard = Shard::new();
+    shard.run("ZADD a 1 x 2 y 3 z");
+    shard.run("ZADD b 10 y 20 z 30 w");
+    assert_eq!(shard.text("ZUNION 2 a b WITHSCORES"), "[x 1 y 12 z 23 w 30]");
+    assert_eq!(shard.text("ZINTER 2 a b WEIGHTS 2 1 AGGREGATE MIN WITHSCORES"), "[y 4 z 6]");
+    assert_eq!(shard.text("ZDIFF 2 b a WITHSCORES"), "[w 30]");
+    assert_eq!(shard.text("ZDIFF 2 a none"), "[x y z]");
+    assert_eq!(shard.text("ZINTER 2 a none"), "[]");
+    assert_eq!(shard.text("ZINTERCARD 2 a b LIMIT 1"), "1");
+    assert_eq!(shard.text("ZUNIONSTORE c 2 a b WEIGHTS 1 -1 AGGREGATE MAX"), "4");
+    assert_eq!(shard.text("ZRANGE c 0 -1 WITHSCORES"), "[w -30 x 1 y 2 z 3]");
+    assert_eq!(shard.text("ZINTERSTORE c 2 a none"), "0");
+    assert_eq!(shard.text("ZDIFFSTORE d 1 a"), "3");
+    assert_eq!(shard.text("ZUNION 0 a"), "ERR at least 1 input key is needed for 'zunion' command");
+    assert_eq!(shard.text("ZUNION 3 a b"), "ERR syntax error");
+    assert_eq!(shard.text("ZUNION 1 a WEIGHTS x"), "ERR weight value is not a float");
+    assert_eq!(shard.text("ZINTERCARD 1 a LIMIT -1"), "ERR LIMIT can't be negative");
+    shard.assert_replays(&["a", "b", "c", "d"]);
+}
+
+#[test]
+fn a_scan_visits_everything() {
+    let mut shard = Shard::new();
+    for i in 0..1000 {
+        shard.run(&format!("ZADD k {i} m{i}"));
+    }
+    let mut cursor = "0".to_owned();
+    let mut seen = std::collections::HashSet::new();
+    loop {
+        let Tree::Array(reply) = shard.run(&format!("ZSCAN k {cursor} COUNT 50 MATCH m*")) else {
+            panic!()
+        };
+        let Tree::Array(items) = &reply[1] else { panic!() };
+        seen.extend(items.iter().step_by(2).map(render));
+        cursor = render(&reply[0]);
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 1000);
+    assert_eq!(shard.text("ZSCAN none 0 COUNT 0"), "[0 []]");
+    assert_eq!(shard.text("ZSCAN k 0 COUNT 0"), "ERR syntax error");
+}
