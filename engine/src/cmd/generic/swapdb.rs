@@ -43,8 +43,8 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let b = parse_int(args.at(2)).ok_or(Error::text("ERR invalid second DB index"))?;
     let a = usize::try_from(a).map_err(|_| Error::DbIndex)?;
     let b = usize::try_from(b).map_err(|_| Error::DbIndex)?;
-    let empty = ctx.db.other(a)?.is_empty() && ctx.db.other(b)?.is_empty();
-    if a != b && !empty {
+    let keys = ctx.db.other(a)?.len() + ctx.db.other(b)?.len();
+    if a != b && keys > 0 {
         ctx.db.keyspace().swap(a, b);
         ctx.db.effect_verbatim(OPCODE, args);
     }

@@ -1,0 +1,108 @@
+//! Every change leaves an effect, and the effects of a command line, replayed without clock or chance, give the same data.
+
+use std::collections::BTreeSet;
+
+use ringstone_engine::ArgBuf;
+use ringstone_engine::cmd::Flags;
+use ringstone_engine::effect::Records;
+
+use crate::harness::{NOW_MS, Shard, find, rows, split};
+
+/// A shard, and a second one that knows only the first one's effects.
+struct Pair {
+    live: Shard,
+    replica: Shard,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        Pair { live: Shard::new(), replica: Shard::new() }
+    }
+
+    /// Runs a line on one, replays its effects on the other, compares; true when data changed.
+    fn step(&mut self, line: &str) -> bool {
+        let before = self.live.listing();
+        self.live.run(line);
+        let after = self.live.listing();
+        let effects = self.live.take_effects();
+        self.replica.replay(&effects);
+        assert_eq!(after, self.replica.listing(), "live and replayed data after {line:?}");
+        assert!(before == after || !effects.is_empty(), "{line:?} changed data without an effect");
+        before != after
+    }
+}
+
+#[test]
+fn effects_of_examples_repeat_their_changes() {
+    let mut no_change = Vec::new();
+    for row in rows() {
+        let mut pair = Pair::new();
+        let mut changed = false;
+        for (line, _) in row.spec.examples {
+            let args = ArgBuf::from_parts(split(line));
+            let own = find(args.as_args()).is_ok_and(|command| std::ptr::eq(command, row));
+            changed |= pair.step(line) && own;
+        }
+        if row.spec.flags.contains(Flags::WRITE) && !changed {
+            no_change.push(row.spec.name);
+        }
+    }
+    assert!(no_change.is_empty(), "writes without an example that changes data: {no_change:?}");
+}
+
+/// A write without an opcode records other commands: replaying an unknown opcode would have panicked above. Here: an opcode
+/// that was given out is really used.
+#[test]
+fn every_opcode_is_recorded_by_some_example() {
+    let mut recorded = BTreeSet::new();
+    for row in rows() {
+        let mut shard = Shard::new();
+        for (line, _) in row.spec.examples {
+            shard.run(line);
+        }
+        let effects = shard.take_effects();
+        recorded.extend(Records::new(&effects).map(|record| record.expect("a record").opcode));
+    }
+    let unused: Vec<_> = rows()
+        .filter(|row| row.spec.opcode != 0 && !recorded.contains(&row.spec.opcode))
+        .map(|row| row.spec.name)
+        .collect();
+    assert!(unused.is_empty(), "opcodes that no example records: {unused:?}");
+}
+
+#[test]
+fn commands_that_only_read_leave_no_effect() {
+    for row in rows().filter(|row| !row.spec.flags.contains(Flags::WRITE)) {
+        let mut shard = Shard::new();
+        for (line, _) in row.spec.examples {
+            let args = ArgBuf::from_parts(split(line));
+            let own = find(args.as_args()).is_ok_and(|command| std::ptr::eq(command, row));
+            shard.take_effects();
+            shard.run(line);
+            assert!(!own || shard.keyspace.effects.is_empty(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn relative_times_are_logged_as_absolute_ones() {
+    let at = NOW_MS + 100_000;
+    for line in ["SET k v EX 100", "SET k v PX 100000", "SETEX k 100 v", "PSETEX k 100000 v"] {
+        let mut pair = Pair::new();
+        assert!(pair.step(line), "{line}");
+        let listing = pair.replica.listing().join("");
+        assert!(listing.contains(&format!("expires Some({at})")), "{line}: {listing}");
+    }
+}
+
+#[test]
+fn times_that_have_passed_remove_the_key() {
+    for line in
+        ["SET k w PXAT 1", "SET k w EXAT 1", "PEXPIREAT k 1", "EXPIRE k 0", "GETEX k PXAT 1"]
+    {
+        let mut pair = Pair::new();
+        pair.step("SET k v");
+        assert!(pair.step(line), "{line}");
+        assert!(pair.live.listing().is_empty(), "{line}");
+    }
+}
