@@ -18,6 +18,7 @@ pub mod lzf;
 pub mod rdb_type;
 pub mod reader;
 pub mod skip;
+pub mod snapshot;
 pub mod writer;
 
 pub use digest::{Digest, DigestBytes};
@@ -26,4 +27,5 @@ pub use load::load_value;
 pub use rdb_type::*;
 pub use reader::{LoadError, LoadFault, RdbReader};
 pub use skip::skip_value;
+pub use snapshot::SnapshotWriter;
 pub use writer::RdbWriter;

@@ -198,7 +198,15 @@ macro_rules! types {
 /// The longest string that OBJECT ENCODING calls `embstr`, in bytes.
 pub const EMBSTR_LEN_MAX: usize = 44;
 
-types! { List, Set, Hash, ZSet, Stream }
+/// Calls a macro with the rows of the types, for whoever handles each of them.
+macro_rules! with_types {
+    ($callback:ident) => {
+        $callback! { List, Set, Hash, ZSet, Stream }
+    };
+}
+pub(crate) use with_types;
+
+with_types!(types);
 
 /// The three conversions of [`Object`], which are the same for every type.
 macro_rules! object_of {
