@@ -70,7 +70,7 @@ fn counted(counter: u32, log_factor: u32, random: u64) -> u32 {
     }
     let above = u64::from(counter.saturating_sub(LFU_INIT));
     let odds = above * u64::from(log_factor) + 1;
-    counter + u32::from(random % odds == 0)
+    counter + u32::from(random.is_multiple_of(odds))
 }
 
 impl Keyspace {
@@ -78,7 +78,7 @@ impl Keyspace {
     pub fn set_clock(&mut self, now_ms: i64) {
         let seconds = u64::try_from(now_ms / 1000).unwrap_or(0);
         self.access.seconds = u32::try_from(seconds & u64::from(CLOCK_MASK)).unwrap_or(0);
-        self.access.minutes = u32::try_from(seconds / 60 & 0xffff).unwrap_or(0);
+        self.access.minutes = u32::try_from((seconds / 60) & 0xffff).unwrap_or(0);
     }
     /// Says what the access bits mean from now on.
     pub fn set_access_policy(&mut self, policy: AccessPolicy) {

@@ -4,6 +4,11 @@
 //! points into the index, and an entry that has to move to a larger block stays where it is known.
 //! Invariant: the tag bits belong to the table; an entry outside of a table has none.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "strings are told from collections, whichever those are"
+)]
+
 use std::fmt;
 use std::ptr::NonNull;
 
@@ -272,7 +277,7 @@ impl Entry {
             } else {
                 let mut buf = Vec::with_capacity(roomy);
                 buf.extend_from_slice(bytes);
-                Entry::heap_of(self.key(), buf, at, meta)
+                Entry::word_of(self.key(), Value::Bytes(buf), at, meta)
             };
             self.become_block_of(new);
         }
@@ -308,18 +313,20 @@ impl Entry {
             Value::Bytes(buf) if buf.len() <= INLINE_LEN_MAX => {
                 Entry::inline_of(key, &buf, at, meta, buf.len())
             }
-            value => {
-                let mut entry = Entry::of_block(Block::new(key, at, meta | KIND_INT, None));
-                entry.write_word(value);
-                entry
-            }
+            value => Entry::word_of(key, value, at, meta),
         }
+    }
+    /// An entry of any value but a short string.
+    fn word_of(key: &[u8], value: Value, at: Option<i64>, meta: u32) -> Entry {
+        let mut entry = Entry::of_block(Block::new(key, at, meta | KIND_INT, None));
+        entry.write_word(value);
+        entry
     }
     fn bytes_of(key: &[u8], bytes: &[u8], at: Option<i64>, meta: u32) -> Entry {
         if bytes.len() <= INLINE_LEN_MAX {
             Entry::inline_of(key, bytes, at, meta, bytes.len())
         } else {
-            Entry::heap_of(key, bytes.to_vec(), at, meta)
+            Entry::word_of(key, Value::Bytes(bytes.to_vec()), at, meta)
         }
     }
     fn inline_of(key: &[u8], bytes: &[u8], at: Option<i64>, meta: u32, capacity: usize) -> Entry {
@@ -328,11 +335,6 @@ impl Entry {
         block.set_inline_len(bytes.len());
         Entry::of_block(block)
     }
-    fn heap_of(key: &[u8], buf: Vec<u8>, at: Option<i64>, meta: u32) -> Entry {
-        let mut entry = Entry::of_block(Block::new(key, at, meta | KIND_INT, None));
-        entry.write_word(Value::Bytes(buf));
-        entry
-    }
     fn rebuild_with_expire(&mut self, at: Option<i64>) {
         let (kept, raw) = (self.kept_meta(), self.block().head().meta & RAW);
         let new = if self.kind() == KIND_INLINE {
@@ -340,9 +342,7 @@ impl Entry {
             Entry::inline_of(self.key(), bytes, at, kept | raw, bytes.len())
         } else {
             let value = self.take_value();
-            let mut entry = Entry::of_block(Block::new(self.key(), at, kept | KIND_INT, None));
-            entry.write_word(value);
-            entry
+            Entry::word_of(self.key(), value, at, kept)
         };
         self.become_block_of(new);
     }

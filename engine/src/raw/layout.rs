@@ -168,10 +168,7 @@ impl Block {
     fn set_inline(self, len: u16, capacity: u16) {
         // SAFETY: the kind is inline; the caller owns the entry mutably.
         unsafe {
-            self.0
-                .add(self.head().value_at())
-                .cast::<[u16; 2]>()
-                .write_unaligned([len, capacity]);
+            self.0.add(self.head().value_at()).cast::<[u16; 2]>().write_unaligned([len, capacity]);
         }
     }
     /// Sets the inline string's length, up to its capacity; what lies beyond the old length must have been written.

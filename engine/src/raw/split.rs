@@ -67,11 +67,10 @@ impl Table {
         // Links that became empty go, the head stays.
         let dropped = self.segment_mut(index).map_or(0, drop_empty_links);
         self.segments = self.segments.saturating_sub(dropped);
-        let head = upper.into_iter().rev().reduce(|tail, mut segment| {
+        upper.into_iter().rev().reduce(|tail, mut segment| {
             segment.next = if tail.len() == 0 && tail.next.is_none() { None } else { Some(tail) };
             segment
-        });
-        head
+        })
     }
 }
 

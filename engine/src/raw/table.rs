@@ -48,9 +48,7 @@ pub(super) fn tag_of(hash: u64) -> u16 {
 
 #[inline]
 pub(super) fn prefix_of(hash: u64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "32 bits are left")]
-    let prefix = (hash >> 32) as u32;
-    prefix
+    (hash >> 32) as u32
 }
 
 impl Table {
@@ -284,7 +282,10 @@ impl Drop for Table {
 
 #[inline]
 fn place(index: usize, chain: u32, (bucket, slot): (usize, usize)) -> Place {
-    #[expect(clippy::cast_possible_truncation, reason = "at most 32 directory bits, 63 buckets, 8 slots")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most 32 directory bits, 63 buckets, 8 slots"
+    )]
     Place { index: index as u32, chain, bucket: bucket as u8, slot: slot as u8 }
 }
 

@@ -77,7 +77,7 @@ impl Table {
             if index & ((1 << (self.depth - head.depth)) - 1) != 0 {
                 continue;
             }
-            let at = low((bits >> PREFIX_BITS) * (BUCKETS * SLOTS) as u64 >> PREFIX_BITS);
+            let at = low(((bits >> PREFIX_BITS) * (BUCKETS * SLOTS) as u64) >> PREFIX_BITS);
             let mut link = Some(head);
             while let Some(segment) = link {
                 if let Some(entry) = segment.slot(at / SLOTS, at % SLOTS) {
