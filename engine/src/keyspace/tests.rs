@@ -164,11 +164,11 @@ fn databases_swap_and_indexes_out_of_range_change_nothing() {
 fn collections_are_made_on_demand_and_checked() {
     let mut ks = keyspace();
     let mut db = ks.db(0, 0, Mode::Live);
-    assert!(db.get_or_insert_as::<Hash>(b"h", |_| Hash::default()).is_ok());
+    assert!(db.get_or_insert_as::<Hash>(b"h", Hash::new).is_ok());
     assert!(db.get_mut_as::<Hash>(b"h").unwrap().is_some());
     assert!(db.get_as::<List>(b"h").is_err());
     assert!(db.get_mut_as::<List>(b"h").is_err());
-    assert!(db.get_or_insert_as::<List>(b"h", |_| List::default()).is_err());
+    assert!(db.get_or_insert_as::<List>(b"h", List::new).is_err());
     assert!(db.remove_if_empty::<Hash>(b"h"));
     assert!(db.is_empty());
 }
@@ -231,7 +231,7 @@ fn flushed_tables_are_freed_in_slices() {
     for n in 0..1000 {
         db.set_str(format!("{n}").as_bytes(), b"v", None);
     }
-    db.set(b"hash", Value::Hash(Box::default()), None);
+    db.set(b"hash", Value::Hash(Box::new(Hash::new(&EncodingLimits::default()))), None);
     assert_eq!(db.flush(), 1001);
     assert_eq!(ks.lazyfree_pending_objects(), 1001);
     assert!(ks.free_some(400));

@@ -18,8 +18,8 @@ mod split;
 mod table;
 #[cfg(test)]
 mod tests;
-mod walk;
 mod thin;
+mod walk;
 
 pub use class::size_class;
 pub use entry::Entry;
@@ -27,5 +27,5 @@ pub use hash::KeyHasher;
 pub use long_double::LongDouble;
 pub(crate) use long_double::strtod;
 pub use table::{Place, Table};
-pub use walk::Drain;
 pub use thin::Thin;
+pub use walk::Drain;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::{Entry, KeyHasher, Table};
-use crate::types::{Value, ValueRef};
+use crate::types::{EncodingLimits, Hash, List, Set, Value, ValueRef};
 
 fn hasher(mask: u64) -> KeyHasher {
     let mut hasher = KeyHasher::new(1, 2);
@@ -230,16 +230,17 @@ fn a_set_of_about_the_same_length_reuses_the_block() {
 
 #[test]
 fn collections_move_in_and_out() {
-    let mut entry = Entry::new(b"key", Value::Hash(Box::default()), Some(9));
+    let limits = EncodingLimits::default();
+    let mut entry = Entry::new(b"key", Value::Hash(Box::new(Hash::new(&limits))), Some(9));
     assert!(matches!(entry.value(), ValueRef::Hash(_)));
     assert_eq!(entry.append(b"x"), 0);
     assert!(entry.bytes_mut(9).is_empty());
-    entry.set_value(Value::List(Box::default()));
+    entry.set_value(Value::List(Box::new(List::new(&limits))));
     entry.set_str(b"text");
-    entry.set_value(Value::ZSet(Box::default()));
-    assert!(matches!(entry.clone().value(), ValueRef::ZSet(_)));
+    entry.set_value(Value::Set(Box::new(Set::new(&limits))));
+    assert!(matches!(entry.clone().value(), ValueRef::Set(_)));
     let (key, value, at) = entry.into_parts();
-    assert!(matches!(value, Value::ZSet(_)));
+    assert!(matches!(value, Value::Set(_)));
     assert_eq!((key.as_slice(), at), (&b"key"[..], Some(9)));
 }
 
