@@ -1,0 +1,277 @@
+//! The table of parameters. One row a parameter: its field's name and type, its name, kind, default, when it can be
+//! changed, and its documentation. The file's syntax, command line flags, CONFIG GET, SET and REWRITE, `docs/config.md`
+//! and the sample `ringstone.conf` are derived from it.
+//!
+//! Invariant: names and aliases are unique; every default is a value of its kind (both tested).
+
+use super::kind::{BadValue, Kind, Setting};
+use super::types::{Access, Bind, Fsync, LogLevel, OutputLimits, SavePoint, Secret};
+use std::path::PathBuf;
+
+/// When a parameter can be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At start only.
+    Boot,
+    /// At any time.
+    Live,
+    /// At any time, if `enable-protected-configs` allows it to the client.
+    Protected,
+    /// On the command line only: a decision for one start, which must not stay in a file.
+    CommandLine,
+}
+
+/// One row of the table.
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// Older names for it.
+    pub aliases: &'static [&'static str],
+    /// The heading it stands under in documentation.
+    pub section: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Its default, as it would stand in a file.
+    pub default: &'static str,
+    /// When it can be changed.
+    pub when: When,
+    /// What it does.
+    pub doc: &'static str,
+    set: SetFn,
+    text: fn(&Config, Kind) -> Vec<u8>,
+    lines: fn(&Config, Kind) -> Vec<Vec<u8>>,
+    same: fn(&Config, &Config) -> bool,
+}
+
+type SetFn = fn(&mut Config, Kind, &[Vec<u8>], bool) -> Result<(), BadValue>;
+
+impl Param {
+    /// The parameter of a name or alias, letter case ignored.
+    pub fn find(name: &[u8]) -> Option<&'static Param> {
+        PARAMS.iter().find(|p| p.names().any(|n| name.eq_ignore_ascii_case(n.as_bytes())))
+    }
+
+    /// Whether its value must not be shown.
+    pub fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret
+    }
+
+    /// Its name and aliases.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// Sets it from the words of a line; `append` when an earlier line of the same configuration set it.
+    ///
+    /// # Errors
+    /// When the words are not a value; the configuration is then as before.
+    pub fn set(
+        &self,
+        config: &mut Config,
+        words: &[Vec<u8>],
+        append: bool,
+    ) -> Result<(), BadValue> {
+        (self.set)(config, self.kind, words, append).map_err(|bad| {
+            // These texts begin with the parameter's name, as in Redis.
+            if bad.0.starts_with("can't") {
+                BadValue(format!("{} {}", self.name, bad.0))
+            } else {
+                bad
+            }
+        })
+    }
+
+    /// Sets it from one text, as CONFIG SET has it: the words of a list are separated by single spaces.
+    ///
+    /// # Errors
+    /// As [`Param::set`].
+    pub fn set_text(&self, config: &mut Config, text: &[u8]) -> Result<(), BadValue> {
+        let words: Vec<Vec<u8>> = if self.kind.is_list() {
+            text.split(|b| *b == b' ').map(<[u8]>::to_vec).collect()
+        } else {
+            vec![text.to_vec()]
+        };
+        self.set(config, &words, false)
+    }
+
+    /// Its value as CONFIG GET has it.
+    pub fn text(&self, config: &Config) -> Vec<u8> {
+        (self.text)(config, self.kind)
+    }
+
+    /// Its value as lines of a file, without its name.
+    pub fn lines(&self, config: &Config) -> Vec<Vec<u8>> {
+        (self.lines)(config, self.kind)
+    }
+
+    /// Whether two configurations agree on it.
+    pub fn is_same(&self, a: &Config, b: &Config) -> bool {
+        (self.same)(a, b)
+    }
+}
+
+/// Builds the struct [`Config`] and the table [`PARAMS`] from the same rows.
+macro_rules! params {
+    ($($section:literal { $(
+        $(#[doc = $doc:literal])+
+        $field:ident: $type:ty = $name:literal $([$($alias:literal)+])?, $kind:expr, $default:literal, $when:ident;
+    )+ })+) => {
+        /// A configuration: plain values that shards read. Made by [`super::load`], changed by [`super::ConfigStore`].
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config { $($(
+            $(#[doc = $doc])+
+            pub $field: $type,
+        )+)+ }
+
+        impl Default for Config {
+            fn default() -> Self {
+                let mut config = Config { $($($field: <$type>::default(),)+)+ };
+                for param in PARAMS {
+                    // A default that is refused (the working directory is gone) stays empty; using it then fails.
+                    let _refused = param.set_text(&mut config, param.default.as_bytes());
+                }
+                config
+            }
+        }
+
+        /// All parameters, in the order in which they are documented.
+        pub static PARAMS: &[Param] = &[$($(Param {
+            name: $name,
+            aliases: &[$($($alias),+)?],
+            section: $section,
+            kind: $kind,
+            default: $default,
+            when: When::$when,
+            doc: concat!($($doc),+),
+            set: |config, kind, words, append| config.$field.set(kind, words, append),
+            text: |config, kind| config.$field.text(kind),
+            lines: |config, kind| config.$field.lines(kind),
+            same: |a, b| a.$field == b.$field,
+        },)+)+];
+    };
+}
+
+/// An integer from 0 up, as far as a 32-bit signed one goes.
+const fn count(unit: &'static str) -> Kind {
+    Kind::Int { min: 0, max: i32::MAX as i64, unit }
+}
+
+/// A number of elements.
+const ENTRIES: Kind = Kind::Int { min: 0, max: i64::MAX, unit: "elements" };
+/// A size without bounds.
+const SIZE: Kind = Kind::Memory { min: 0, max: i64::MAX };
+
+params! {
+    "Network" {
+        /// Addresses to listen on. With `""` the server does not listen on TCP.
+        bind: Bind = "bind", Kind::Addresses, "127.0.0.1 -::1", Boot;
+        /// TCP port; 0 = none.
+        port: u16 = "port", Kind::Int { min: 0, max: 65535, unit: "" }, "6379", Boot;
+        /// Path of a Unix socket to listen on as well.
+        unixsocket: PathBuf = "unixsocket", Kind::Path, "", Boot;
+        /// Permissions of the Unix socket; 0 = as the umask has it.
+        unixsocketperm: u32 = "unixsocketperm", Kind::Octal { max: 0o777 }, "0", Boot;
+        /// Connections that may wait to be accepted. The kernel's `net.core.somaxconn` bounds it.
+        tcp_backlog: u32 = "tcp-backlog", count("connections"), "511", Boot;
+        /// Idle time after which a TCP connection is probed; 0 = never.
+        tcp_keepalive: u32 = "tcp-keepalive", count("seconds"), "300", Live;
+        /// Disconnect a client that was idle for so long; 0 = never. Replicas, subscribers and blocked clients are
+        /// spared.
+        timeout: u32 = "timeout", count("seconds"), "0", Live;
+        /// Without a password, serve only clients of this host.
+        protected_mode: bool = "protected-mode", Kind::Bool, "yes", Live;
+        /// Most clients at a time; more are refused. Each takes a file descriptor.
+        maxclients: u32 = "maxclients", Kind::Int { min: 1, max: 4_294_967_295, unit: "clients" }, "10000", Live;
+        /// Longest string value and longest argument.
+        proto_max_bulk_len: u64 = "proto-max-bulk-len", Kind::Memory { min: 1 << 20, max: (4 << 30) - (1 << 20) }, "512mb", Live;
+        /// Most bytes of one client's unread commands; above it the client is disconnected.
+        client_query_buffer_limit: u64 = "client-query-buffer-limit", Kind::Memory { min: 1 << 20, max: i64::MAX }, "1gb", Live;
+        /// How much output may wait for a client of a class: above the hard limit, or above the soft limit for the
+        /// soft seconds, it is disconnected. 0 = no limit. One line a class.
+        client_output_buffer_limit: OutputLimits = "client-output-buffer-limit", Kind::OutputLimits, "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60", Live;
+    }
+    "General" {
+        /// Number of shards, one thread each; 0 = one a core that the process may use. The data of another number of
+        /// shards is distributed anew at start.
+        shards: u32 = "shards", Kind::Int { min: 0, max: 1024, unit: "shards" }, "0", Boot;
+        /// Pin each shard's thread to a core of its own.
+        pin_shards: bool = "pin-shards", Kind::Bool, "yes", Boot;
+        /// Number of databases for SELECT.
+        databases: u32 = "databases", Kind::Int { min: 1, max: 65536, unit: "databases" }, "16", Boot;
+        /// How often a second background work (expiry, timeouts) is looked after.
+        hz: u32 = "hz", Kind::Int { min: 1, max: 500, unit: "times a second" }, "10", Live;
+        /// How much work goes into removing expired keys that nobody reads.
+        active_expire_effort: u32 = "active-expire-effort", Kind::Int { min: 1, max: 10, unit: "" }, "1", Live;
+        /// How much is logged.
+        loglevel: LogLevel = "loglevel", Kind::Enum(LogLevel::WORDS), "notice", Live;
+        /// File to log to; `""` = standard output.
+        logfile: PathBuf = "logfile", Kind::Path, "", Boot;
+        /// File that gets the process id while the server runs.
+        pidfile: PathBuf = "pidfile", Kind::Path, "", Boot;
+    }
+    "Security" {
+        /// Password that clients must give with AUTH; `""` = none.
+        requirepass: Secret = "requirepass", Kind::Secret, "", Live;
+        /// Who may use DEBUG.
+        enable_debug_command: Access = "enable-debug-command", Kind::Enum(Access::WORDS), "no", Boot;
+        /// Who may change protected parameters with CONFIG SET.
+        enable_protected_configs: Access = "enable-protected-configs", Kind::Enum(Access::WORDS), "no", Boot;
+    }
+    "Persistence" {
+        /// Directory of the snapshot and of the log's directory.
+        dir: PathBuf = "dir", Kind::Dir, ".", Protected;
+        /// Write every change to the log, so that it outlives a crash.
+        appendonly: bool = "appendonly", Kind::Bool, "yes", Boot;
+        /// When the log is forced to disk: `always` = before a write is acknowledged; `everysec` = once a second,
+        /// a power failure loses the last second at most; `no` = when the kernel likes.
+        appendfsync: Fsync = "appendfsync", Kind::Enum(Fsync::WORDS), "everysec", Live;
+        /// Directory of the log, in `dir`.
+        appenddirname: PathBuf = "appenddirname", Kind::DirName, "appendonly", Boot;
+        /// Base name of Redis's append-only files, for their import at the first start.
+        appendfilename: PathBuf = "appendfilename", Kind::FileName { may_be_empty: false }, "appendonly.aof", Boot;
+        /// Size of a log segment.
+        log_segment_size: u64 = "log-segment-size", Kind::Memory { min: 1 << 20, max: 1 << 30 }, "64mb", Boot;
+        /// Rewrite the log when it has grown by so much since the last rewrite; 0 = never by itself.
+        auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage", count("percent"), "100", Live;
+        /// Do not rewrite a log smaller than this by itself.
+        auto_aof_rewrite_min_size: u64 = "auto-aof-rewrite-min-size", SIZE, "64mb", Live;
+        /// Start from a log whose end is torn by a crash, dropping the unfinished end; otherwise refuse to start.
+        aof_load_truncated: bool = "aof-load-truncated", Kind::Bool, "yes", Live;
+        /// Start although acknowledged writes are missing from the log, and drop what comes after the gap.
+        force_truncate: bool = "force-truncate", Kind::Bool, "no", CommandLine;
+        /// Make a snapshot after so many seconds if there were so many changes. Several pairs or several lines;
+        /// `""` = never by itself.
+        save: Vec<SavePoint> = "save", Kind::SavePoints, "3600 1 300 100 60 10000", Live;
+        /// Name of the snapshot's file, in `dir`.
+        dbfilename: PathBuf = "dbfilename", Kind::FileName { may_be_empty: true }, "dump.rdb", Protected;
+        /// Compress strings in snapshots.
+        rdbcompression: bool = "rdbcompression", Kind::Bool, "yes", Live;
+        /// Write and check the checksum of snapshots.
+        rdbchecksum: bool = "rdbchecksum", Kind::Bool, "yes", Boot;
+        /// Refuse writes while the last snapshot failed and snapshots are configured.
+        stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error", Kind::Bool, "yes", Live;
+    }
+    "Encodings" {
+        /// Hashes of up to so many fields are kept in one compact block ...
+        hash_max_listpack_entries: usize = "hash-max-listpack-entries" ["hash-max-ziplist-entries"], ENTRIES, "512", Live;
+        /// ... if no field and value is longer than this.
+        hash_max_listpack_value: usize = "hash-max-listpack-value" ["hash-max-ziplist-value"], SIZE, "64", Live;
+        /// Size of a list's node: elements, or -1 to -5 for 4, 8, 16, 32 and 64 KiB.
+        list_max_listpack_size: i64 = "list-max-listpack-size" ["list-max-ziplist-size"], Kind::Int { min: i32::MIN as i64, max: i32::MAX as i64, unit: "" }, "-2", Live;
+        /// Nodes at each end of a list that are not compressed; 0 = compress none.
+        list_compress_depth: usize = "list-compress-depth", count("nodes"), "0", Live;
+        /// Sets of integers of up to so many members are kept as a sorted array.
+        set_max_intset_entries: usize = "set-max-intset-entries", ENTRIES, "512", Live;
+        /// Sorted sets of up to so many members are kept in one compact block ...
+        zset_max_listpack_entries: usize = "zset-max-listpack-entries" ["zset-max-ziplist-entries"], ENTRIES, "128", Live;
+        /// ... if no member is longer than this.
+        zset_max_listpack_value: usize = "zset-max-listpack-value" ["zset-max-ziplist-value"], SIZE, "64", Live;
+        /// Size of a stream's node; 0 = no limit.
+        stream_node_max_bytes: usize = "stream-node-max-bytes", SIZE, "4096", Live;
+        /// Entries of a stream's node; 0 = no limit.
+        stream_node_max_entries: usize = "stream-node-max-entries", ENTRIES, "100", Live;
+    }
+}
+
+#[cfg(test)]
+mod tests;

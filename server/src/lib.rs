@@ -1,0 +1,3 @@
+//! The server: engine, persistence and network tied together.
+
+pub mod config;
