@@ -42,8 +42,10 @@ impl Thin {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         let (head, len) = self.head();
-        // SAFETY: `head + len` is the size allocated, all of it was written, and it lives as long as `self`.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr().add(head), len) }
+        // SAFETY: the allocation has `head + len` bytes.
+        let start = unsafe { self.0.as_ptr().add(head) };
+        // SAFETY: all `len` bytes behind the head were written, and they live as long as `self`.
+        unsafe { std::slice::from_raw_parts(start, len) }
     }
 
     /// Bytes asked of the allocator.
@@ -56,11 +58,18 @@ impl Thin {
     fn head(&self) -> (usize, usize) {
         let at = self.0.as_ptr();
         // SAFETY: every allocation has at least one byte, which was written.
-        match unsafe { at.read() } {
-            // SAFETY: a first byte of 254 says that 4 more were written.
-            254 => (5, unsafe { at.add(1).cast::<u32>().read_unaligned() }.to_le() as usize),
-            // SAFETY: a first byte of 255 says that 8 more were written.
-            255 => (9, unsafe { at.add(1).cast::<u64>().read_unaligned() }.to_le() as usize),
+        let first = unsafe { at.read() };
+        match first {
+            254 => {
+                // SAFETY: a first byte of 254 says that 4 more were written.
+                let len = unsafe { at.add(1).cast::<[u8; 4]>().read() };
+                (5, u32::from_le_bytes(len) as usize)
+            }
+            255 => {
+                // SAFETY: a first byte of 255 says that 8 more were written.
+                let len = unsafe { at.add(1).cast::<[u8; 8]>().read() };
+                (9, usize::from_le_bytes(len))
+            }
             len => (1, usize::from(len)),
         }
     }
@@ -79,7 +88,7 @@ fn head_of(len: usize, head: &mut [u8; 9]) -> &[u8] {
         }
         _ => {
             head[0] = 255;
-            head[1..].copy_from_slice(&(len as u64).to_le_bytes());
+            head[1..].copy_from_slice(&len.to_le_bytes());
             head
         }
     }

@@ -43,7 +43,7 @@ impl Hash {
     /// A hash from a snapshot's listpack, whose bytes were checked but not its meaning.
     pub fn from_listpack(packed: Listpack, limits: &EncodingLimits) -> Result<Hash, BadHash> {
         let len = packed.len();
-        if len % 2 != 0 {
+        if !len.is_multiple_of(2) {
             return Err(BadHash::OddLength);
         }
         let mut seen = HashSet::with_capacity(len / 2);

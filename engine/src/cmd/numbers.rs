@@ -1,0 +1,36 @@
+//! Numbers among a command's arguments, with the errors that Redis gives for them.
+
+use crate::error::Error;
+use crate::num::parse_i64;
+
+/// Any 64-bit integer.
+pub(crate) fn integer(text: &[u8]) -> Result<i64, Error> {
+    parse_i64(text).ok_or(Error::NotInteger)
+}
+
+/// A count that may be 0 but not negative (Redis's `getPositiveLong` without a message).
+pub(crate) fn positive(text: &[u8]) -> Result<usize, Error> {
+    parse_i64(text).and_then(|n| usize::try_from(n).ok()).ok_or(Error::NotPositive)
+}
+
+/// The same with another message for everything that does not fit.
+pub(crate) fn positive_or(text: &[u8], message: &'static str) -> Result<usize, Error> {
+    at_least(text, 0, message)
+}
+
+/// A number of at least `min`, with one message for everything that does not fit.
+pub(crate) fn at_least(text: &[u8], min: usize, message: &'static str) -> Result<usize, Error> {
+    let number = parse_i64(text).and_then(|n| usize::try_from(n).ok());
+    number.filter(|n| *n >= min).ok_or(Error::text(message))
+}
+
+/// A count whose sign has a meaning of its own: whether it is negative, and its size.
+pub(crate) fn magnitude(text: &[u8]) -> Result<(bool, usize), Error> {
+    let number = integer(text)?;
+    if number == i64::MIN {
+        return Err(Error::text(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        ));
+    }
+    Ok((number < 0, usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX)))
+}
