@@ -1,16 +1,16 @@
 //! The list family.
 
-mod lindex;
-mod linsert;
-mod llen;
-mod lmove;
-mod lpos;
-mod lrange;
-mod lrem;
-mod lset;
-mod ltrim;
-mod pop;
-mod push;
+pub mod lindex;
+pub mod linsert;
+pub mod llen;
+pub mod lmove;
+pub mod lpos;
+pub mod lrange;
+pub mod lrem;
+pub mod lset;
+pub mod ltrim;
+pub mod pop;
+pub mod push;
 
 use super::Command;
 use crate::effect::Opcode;

@@ -68,7 +68,8 @@ fn apply(list: &mut List, model: &mut Vec<Vec<u8>>, change: Change) {
             }
         }
         Change::Set(i, e) => {
-            let at = if i < 0 { i + model.len() as i64 } else { i } as usize;
+            let at = if i < 0 { i + model.len() as i64 } else { i };
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
             let there = at < model.len();
             assert_eq!(list.set(i, &e), there);
             if there {
