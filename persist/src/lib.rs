@@ -10,3 +10,4 @@
 
 pub mod disk;
 pub mod log;
+pub mod rdb;

@@ -4,6 +4,7 @@
 //! for names that were created, renamed or removed. Nothing else survives for certain.
 
 pub mod aligned;
+pub mod map;
 mod std_disk;
 
 use std::future::Future;
