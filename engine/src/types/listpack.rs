@@ -34,7 +34,7 @@ pub const LEN_BYTES_MAX: usize = 1 << 30;
 pub struct Listpack(Vec<u8>);
 
 /// An element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Item<'a> {
     /// Stored as an integer.
     Int(i64),
