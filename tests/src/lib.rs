@@ -22,3 +22,4 @@
 pub mod crash;
 pub mod resp;
 pub mod server;
+pub mod sim;

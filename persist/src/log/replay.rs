@@ -51,6 +51,8 @@ struct Cursor<F> {
     file: F,
     id: SegmentId,
     seed: FrameSeed,
+    /// How much is read at once: no more than the file has.
+    ahead_bytes: usize,
     at: u64,
     buf: Vec<u8>,
 }
@@ -92,7 +94,8 @@ impl<'a, D: Disk> Replay<'a, D> {
         let id = self.recovered.segments.get(segment).ok_or(io::ErrorKind::NotFound)?.id;
         let file = disk.open(&self.recovered.dir.join(id.file_name())).await?;
         let seed = FrameSeed::new(&self.recovered.manifest.log, id);
-        Ok(Cursor { file, id, seed, at: 0, buf: Vec::new() })
+        let len = usize::try_from(disk.len(&file).await?).unwrap_or(AHEAD_BYTES);
+        Ok(Cursor { file, id, seed, ahead_bytes: len.min(AHEAD_BYTES), at: 0, buf: Vec::new() })
     }
 }
 
@@ -131,7 +134,7 @@ impl<F> Cursor<F> {
     ) -> io::Result<&[u8]> {
         let end = offset + len as u64;
         if offset < self.at || end > self.at + self.buf.len() as u64 {
-            self.buf.resize(AHEAD_BYTES, 0);
+            self.buf.resize(self.ahead_bytes, 0);
             let filled = disk.read_full_at(&self.file, &mut self.buf, offset).await?;
             self.buf.truncate(filled);
             self.at = offset;

@@ -65,8 +65,8 @@ pub async fn scan_segment<D: Disk>(
 ) -> io::Result<SegmentScan> {
     let file = disk.open(path).await?;
     let len = disk.len(&file).await?;
-    let mut window =
-        Window { disk, file: &file, len, buf: vec![0; WINDOW_BYTES], at: 0, filled: 0 };
+    let window_len = usize::try_from(len).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
+    let mut window = Window { disk, file: &file, len, buf: vec![0; window_len], at: 0, filled: 0 };
     let header = check_header(window.peek(0, SEGMENT_HEADER_BYTES).await?, log, id);
     let (kind, header_error) = match header {
         Ok(kind) => (Some(kind), None),

@@ -1,0 +1,55 @@
+//! Crashes in the simulator. `RINGSTONE_SIM_SEEDS=30000 cargo test --release -p ringstone-tests --test sim --
+//! --nocapture many_crashes` runs more than 100,000 of them; see `docs/testing.md`.
+
+#![allow(clippy::panic, reason = "a failed check panics")]
+
+use std::time::Instant;
+
+use ringstone_tests::sim::{Mutation, Stats, replay_command, run_seed};
+
+/// Seeds in which every mutation must have been noticed.
+const MUTATION_SEEDS: u64 = 600;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn check(seed: u64, mutation: Option<Mutation>) -> Stats {
+    run_seed(seed, mutation).unwrap_or_else(|violation| {
+        panic!("seed {seed}: {violation}\n  {}", replay_command(seed, mutation))
+    })
+}
+
+#[test]
+fn many_crashes_lose_nothing_that_was_acknowledged() {
+    let seeds = number("RINGSTONE_SIM_SEEDS").unwrap_or(300);
+    let first = number("RINGSTONE_SIM_FIRST").unwrap_or(0);
+    let began = Instant::now();
+    let mut stats = Stats::default();
+    for seed in first..first + seeds {
+        stats.add(check(seed, None));
+    }
+    let minutes = began.elapsed().as_secs_f64() / 60.0;
+    println!("{seeds} seeds, {stats:?}, {:.0} crashes a minute", stats.crashes as f64 / minutes);
+    assert!(stats.crashes > seeds && stats.acknowledged > 0 && stats.cuts > 0 && stats.faults > 0);
+}
+
+#[test]
+fn every_broken_rule_is_noticed() {
+    for mutation in Mutation::ALL {
+        let noticed = (0..MUTATION_SEEDS)
+            .find_map(|seed| Some((seed, run_seed(seed, Some(*mutation)).err()?)));
+        match noticed {
+            Some((seed, violation)) => println!("{:24} seed {seed}: {violation}", mutation.name()),
+            None => panic!("{} goes unnoticed", mutation.name()),
+        }
+    }
+}
+
+#[test]
+fn replays_the_seed_asked_for() {
+    let mutation = std::env::var("RINGSTONE_SIM_MUTATION").ok();
+    let mutation = mutation.map(|name| Mutation::from_name(&name).expect("a mutation's name"));
+    let seed = number("RINGSTONE_SIM_SEED").unwrap_or(0);
+    println!("seed {seed}: {:?}", check(seed, mutation));
+}
