@@ -70,7 +70,14 @@ fn render(tree: &Tree) -> String {
         Tree::Array(items) => {
             format!("[{}]", items.iter().map(render).collect::<Vec<_>>().join(" "))
         }
-        other => format!("{other:?}"),
+        Tree::Simple(_)
+        | Tree::Map(_)
+        | Tree::Set(_)
+        | Tree::Push(_)
+        | Tree::Bool(_)
+        | Tree::Verbatim(..) => {
+            format!("{tree:?}")
+        }
     }
 }
 

@@ -1,0 +1,168 @@
+//! A stream's RDB body: written as type 19 (Redis 7.0), read as types 15, 19 and 21.
+//!
+//! ```text
+//! blocks (key:16 bytes listpack)*  len  last_id  [first_id  max_deleted_id  entries_added]          from 19 on
+//! groups ( name last_id [entries_read]  pending (id:16 ms:8 deliveries)*
+//!          consumers ( name seen:8 [active:8] (id:16)* )* )*                                        active: 21
+//! ```
+
+use super::block::Block;
+use super::group::{Group, Pending};
+use super::{Stream, StreamId};
+use crate::serial::{
+    LoadError, LoadFault, RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2,
+    RDB_TYPE_STREAM_LISTPACKS_3, RdbReader, RdbWriter,
+};
+use crate::types::listpack::Listpack;
+
+/// What stands for a number of entries read that is not known.
+const ENTRIES_READ_UNKNOWN: u64 = u64::MAX;
+/// A consumer in a group's pending list before the consumers are read.
+const NO_CONSUMER: u32 = u32::MAX;
+
+fn put_id(out: &mut RdbWriter, id: StreamId) {
+    out.length(id.ms);
+    out.length(id.seq);
+}
+
+pub(super) fn save(stream: &Stream, out: &mut RdbWriter) {
+    out.length(stream.blocks.len() as u64);
+    for (master, block) in &stream.blocks {
+        out.string(&master.to_bytes());
+        out.string(block.listpack().as_bytes());
+    }
+    out.length(stream.len);
+    put_id(out, stream.last_id);
+    put_id(out, stream.first_id);
+    put_id(out, stream.max_deleted_id);
+    out.length(stream.entries_added);
+    out.length(stream.groups.len() as u64);
+    for (name, group) in &stream.groups {
+        out.string(name);
+        save_group(group, out);
+    }
+}
+
+fn save_group(group: &Group, out: &mut RdbWriter) {
+    put_id(out, group.last_id);
+    out.length(group.entries_read.unwrap_or(ENTRIES_READ_UNKNOWN));
+    out.length(group.pending().len() as u64);
+    for (id, pending) in group.pending() {
+        out.raw(&id.to_bytes());
+        out.ms_time(pending.delivered_at_ms);
+        out.length(pending.deliveries);
+    }
+    let consumers = group.consumers();
+    out.length(consumers.len() as u64);
+    for consumer in consumers {
+        out.string(&consumer.name);
+        out.ms_time(consumer.seen_at_ms);
+        out.length(consumer.pending().len() as u64);
+        consumer.pending().iter().for_each(|id| out.raw(&id.to_bytes()));
+    }
+}
+
+impl Stream {
+    /// Reads a stream's body of the given RDB type.
+    pub fn load(input: &mut RdbReader<'_>, rdb_type: u8) -> Result<Stream, LoadError> {
+        let version = match rdb_type {
+            RDB_TYPE_STREAM_LISTPACKS => 1,
+            RDB_TYPE_STREAM_LISTPACKS_2 => 2,
+            RDB_TYPE_STREAM_LISTPACKS_3 => 3,
+            other => return Err(input.fault(LoadFault::UnknownType(other))),
+        };
+        let mut stream = Stream::new();
+        let blocks = input.count()?;
+        for _ in 0..blocks {
+            load_block(&mut stream, input)?;
+        }
+        let live: u64 = stream.blocks.values().map(Block::live).sum();
+        stream.len = input.length()?;
+        stream.last_id = load_id(input)?;
+        let last = stream.blocks.last_key_value().map(|(master, block)| block.last_id(*master));
+        if stream.len != live || last.is_some_and(|last| last > stream.last_id) {
+            return Err(input.corrupt("stream length or last id"));
+        }
+        // Redis keeps blocks of which every entry is deleted; none of ours is empty.
+        stream.blocks.retain(|_, block| block.live() > 0);
+        if version >= 2 {
+            stream.first_id = load_id(input)?;
+            stream.max_deleted_id = load_id(input)?;
+            stream.entries_added = input.length()?;
+        } else {
+            stream.find_first();
+            stream.entries_added = stream.len;
+        }
+        let groups = input.count()?;
+        for _ in 0..groups {
+            let name = input.string()?;
+            let group = load_group(&stream, input, version)?;
+            if !stream.add_group(&name, group) {
+                return Err(input.corrupt("stream: a group twice"));
+            }
+        }
+        Ok(stream)
+    }
+}
+
+fn load_block(stream: &mut Stream, input: &mut RdbReader<'_>) -> Result<(), LoadError> {
+    let key = input.string()?;
+    let key = <[u8; 16]>::try_from(&*key).map_err(|_| input.corrupt("stream block key"))?;
+    let master = StreamId::from_bytes(key);
+    let last = stream.blocks.last_key_value().map(|(master, block)| block.last_id(*master));
+    if last.is_some_and(|last| last >= master) {
+        return Err(input.corrupt("stream block order"));
+    }
+    let bytes = input.string()?.into_owned();
+    let list = Listpack::from_bytes(bytes).map_err(|_| input.corrupt("stream listpack"))?;
+    let block = Block::from_listpack(list, master).ok_or_else(|| input.corrupt("stream block"))?;
+    stream.blocks.insert(master, block);
+    Ok(())
+}
+
+fn load_id(input: &mut RdbReader<'_>) -> Result<StreamId, LoadError> {
+    Ok(StreamId::new(input.length()?, input.length()?))
+}
+
+fn load_group(stream: &Stream, input: &mut RdbReader<'_>, version: u8) -> Result<Group, LoadError> {
+    let last_id = load_id(input)?;
+    let entries_read = if version >= 2 {
+        Some(input.length()?).filter(|n| *n != ENTRIES_READ_UNKNOWN)
+    } else {
+        stream.entries_up_to(last_id)
+    };
+    let mut group = Group::new(last_id, entries_read);
+    let pending_len = input.count()?;
+    let mut pending = std::collections::BTreeMap::new();
+    for _ in 0..pending_len {
+        let id = StreamId::from_bytes(input.array()?);
+        let delivered_at_ms = input.ms_time()?;
+        let deliveries = input.length()?;
+        let entry = Pending { consumer: NO_CONSUMER, delivered_at_ms, deliveries };
+        if pending.insert(id, entry).is_some() {
+            return Err(input.corrupt("stream: an entry pending twice"));
+        }
+    }
+    let consumers = input.count()?;
+    for _ in 0..consumers {
+        let name = input.string()?;
+        let seen_at_ms = input.ms_time()?;
+        let active_at_ms = if version >= 3 { input.ms_time()? } else { -1 };
+        let (number, new) = group.find_or_add(&name, seen_at_ms);
+        if !new {
+            return Err(input.corrupt("stream: a consumer twice"));
+        }
+        if let Some(consumer) = group.consumer_mut(number) {
+            consumer.active_at_ms = active_at_ms;
+        }
+        let own = input.count()?;
+        for _ in 0..own {
+            let id = StreamId::from_bytes(input.array()?);
+            let Some(entry) = pending.remove(&id) else {
+                return Err(input.corrupt("stream: a consumer's entry that is not pending"));
+            };
+            group.set_pending(id, Pending { consumer: number, ..entry });
+        }
+    }
+    if pending.is_empty() { Ok(group) } else { Err(input.corrupt("stream: pending for nobody")) }
+}
