@@ -7,6 +7,7 @@ pub mod merge;
 pub(crate) mod numbers;
 pub mod spec;
 
+pub mod bitmap;
 pub mod generic;
 pub mod hash;
 pub mod list;
@@ -38,6 +39,7 @@ pub struct Command {
 pub const FAMILIES: &[&[&Command]] = &[
     string::COMMANDS,
     generic::COMMANDS,
+    bitmap::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,

@@ -8,6 +8,7 @@ use crate::keyspace::{Db, Mode, OPCODE_DEL};
 pub mod copy;
 pub mod dbsize;
 pub mod del;
+pub mod dump;
 pub mod exists;
 pub mod expire;
 pub mod flush;
@@ -18,6 +19,7 @@ pub mod object;
 pub mod persist;
 pub mod randomkey;
 pub mod rename;
+pub mod restore;
 pub mod scan;
 pub mod swapdb;
 pub mod touch;
@@ -53,6 +55,8 @@ pub const COMMANDS: &[&Command] = &[
     &flush::FLUSHDB,
     &flush::FLUSHALL,
     &memory::MEMORY,
+    &dump::DUMP,
+    &restore::RESTORE,
 ];
 
 /// True when a key that expires at `at_ms` is gone at once. Never in replay, where expiry removes nothing by itself.

@@ -3,9 +3,8 @@
 use super::unknown_subcommand;
 use crate::args::Args;
 use crate::cmd::*;
-use crate::error::CmdResult;
-use crate::keyspace::Ctx;
-use crate::raw::Entry;
+use crate::error::{CmdResult, Error};
+use crate::keyspace::{AccessPolicy, Ctx};
 
 /// OBJECT: tells about a stored value.
 pub static OBJECT: Command = Command {
@@ -19,7 +18,7 @@ pub static OBJECT: Command = Command {
         ..Spec::DEFAULT
     },
     run,
-    subs: &[&OBJECT_ENCODING, &OBJECT_REFCOUNT, &OBJECT_HELP],
+    subs: &[&OBJECT_ENCODING, &OBJECT_REFCOUNT, &OBJECT_IDLETIME, &OBJECT_FREQ, &OBJECT_HELP],
 };
 
 /// OBJECT ENCODING: tells how a value is stored.
@@ -39,6 +38,8 @@ pub static OBJECT_ENCODING: Command = Command {
             ("OBJECT ENCODING k", "\"int\""),
             ("SET k text", "OK"),
             ("OBJECT ENCODING k", "\"embstr\""),
+            ("APPEND k s", "(integer) 5"),
+            ("OBJECT ENCODING k", "\"raw\""),
             ("OBJECT ENCODING none", "(nil)"),
         ],
         ..Spec::DEFAULT
@@ -81,22 +82,95 @@ pub static OBJECT_HELP: Command = Command {
     subs: &[],
 };
 
+/// OBJECT IDLETIME: tells how many seconds ago a key was used last.
+pub static OBJECT_IDLETIME: Command = Command {
+    spec: Spec {
+        name: "object|idletime",
+        arity: 3,
+        flags: Flags::READONLY,
+        acl: Acl::KEYSPACE,
+        keys: &[KeySpec::range(KeyFlags::RO, 2, 0, 1)],
+        since: "2.2.3",
+        summary: "Tells how many seconds ago a key was used last.",
+        args: &[Arg::new("key", ArgKind::Key)],
+        tips: &["nondeterministic_output"],
+        examples: &[
+            ("SET k v", "OK"),
+            ("OBJECT IDLETIME k", "(integer) 0"),
+            ("OBJECT IDLETIME none", "(nil)"),
+        ],
+        ..Spec::DEFAULT
+    },
+    run: idletime,
+    subs: &[],
+};
+
+/// OBJECT FREQ: tells how often a key is used, on a logarithmic scale.
+pub static OBJECT_FREQ: Command = Command {
+    spec: Spec {
+        name: "object|freq",
+        arity: 3,
+        flags: Flags::READONLY,
+        acl: Acl::KEYSPACE,
+        keys: &[KeySpec::range(KeyFlags::RO, 2, 0, 1)],
+        since: "4.0.0",
+        summary: "Tells how often a key is used, on a logarithmic scale.",
+        args: &[Arg::new("key", ArgKind::Key)],
+        tips: &["nondeterministic_output"],
+        examples: &[
+            ("OBJECT FREQ none", "(nil)"),
+            ("SET k v", "OK"),
+            (
+                "OBJECT FREQ k",
+                "(error) ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ),
+        ],
+        ..Spec::DEFAULT
+    },
+    run: freq,
+    subs: &[],
+};
+
 fn run(_: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     Err(unknown_subcommand(args))
 }
 
 fn encoding(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let name = ctx.db.peek(args.at(2)).map(|entry| entry.value().encoding().as_bytes());
+    let name = ctx.db.peek(args.at(2)).map(|entry| entry.encoding().as_bytes());
     ctx.reply.bulk_or_null(name);
     Ok(())
 }
 
 fn refcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    reply_int(ctx, args, |_| 1)
+    let count = ctx.db.contains(args.at(2)).then_some(1);
+    reply_int(ctx, count)
 }
 
-fn reply_int(ctx: &mut Ctx<'_>, args: Args<'_>, show: impl Fn(&Entry) -> i64) -> CmdResult {
-    match ctx.db.peek(args.at(2)).map(show) {
+fn idletime(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
+    let Some(seconds) = ctx.db.idle_seconds(args.at(2)) else { return reply_int(ctx, None) };
+    if ctx.db.keyspace().access_policy() != AccessPolicy::Lru {
+        return Err(Error::text(
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \
+             switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    }
+    reply_int(ctx, i64::try_from(seconds).ok())
+}
+
+fn freq(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
+    let Some(counter) = ctx.db.frequency(args.at(2)) else { return reply_int(ctx, None) };
+    if ctx.db.keyspace().access_policy() == AccessPolicy::Lru {
+        return Err(Error::text(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
+             that when switching between policies at runtime LRU and LFU data will take some time \
+             to adjust.",
+        ));
+    }
+    reply_int(ctx, Some(i64::from(counter)))
+}
+
+fn reply_int(ctx: &mut Ctx<'_>, value: Option<i64>) -> CmdResult {
+    match value {
         Some(value) => ctx.reply.int(value),
         None => ctx.reply.null(),
     }

@@ -6,7 +6,7 @@ use crate::cmd::*;
 use crate::error::{CmdResult, Error};
 use crate::keyspace::Ctx;
 use crate::num::LongDouble;
-use crate::types::ValueRef;
+use crate::types::{Value, ValueRef};
 
 /// INCRBYFLOAT: adds to the decimal number under a key; a key that is not there counts as 0.
 pub static INCRBYFLOAT: Command = Command {
@@ -37,17 +37,17 @@ pub static INCRBYFLOAT: Command = Command {
 
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let key = args.at(1);
-    let mut expire_at_ms = None;
     let old = match ctx.db.peek(key) {
         None => LongDouble::from_i64(0),
-        Some(entry) => {
-            expire_at_ms = entry.expire_at_ms();
-            number(entry.value())?
-        }
+        Some(entry) => number(entry.value())?,
     };
     let amount = LongDouble::parse(args.at(2)).ok_or(Error::NotFloat)?;
     let sum = old.checked_add(amount).ok_or(Error::NanOrInfinity)?.format();
-    ctx.db.set_str(key, sum.as_bytes(), expire_at_ms);
+    let value = Value::Bytes(sum.as_bytes().to_vec());
+    match ctx.db.get_mut(key) {
+        Some(entry) => entry.set_value(value),
+        None => ctx.db.set(key, value, None),
+    }
     ctx.db.effect(set::OPCODE, &[key, sum.as_bytes(), b"KEEPTTL"]);
     ctx.reply.bulk(sum.as_bytes());
     Ok(())

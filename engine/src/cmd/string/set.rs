@@ -10,7 +10,7 @@ use crate::keyspace::Ctx;
 use crate::raw::Entry;
 
 /// SET's number in the log, which the family's other commands record as well.
-pub(super) const OPCODE: Opcode = 1;
+pub(in crate::cmd) const OPCODE: Opcode = 1;
 
 /// SET: stores a string under a key, whatever was there before.
 pub static SET: Command = Command {

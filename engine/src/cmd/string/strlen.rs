@@ -38,7 +38,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 }
 
 /// Length in bytes of the string in an entry.
-pub(super) fn len_of(entry: Option<&Entry>) -> Result<Option<usize>, Error> {
+pub(in crate::cmd) fn len_of(entry: Option<&Entry>) -> Result<Option<usize>, Error> {
     let Some(entry) = entry else { return Ok(None) };
     Ok(Some(entry.value().str_bytes(&mut itoa::Buffer::new())?.len()))
 }
