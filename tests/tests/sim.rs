@@ -1,5 +1,5 @@
 //! Crashes in the simulator. `RINGSTONE_SIM_SEEDS=30000 cargo test --release -p ringstone-tests --test sim --
-//! --nocapture many_crashes` runs more than 100,000 of them; see `docs/testing.md`.
+//! --nocapture many` runs more than 100,000 of them; see `docs/testing.md`.
 
 #![allow(clippy::panic, reason = "a failed check panics")]
 
@@ -21,7 +21,7 @@ fn check(seed: u64, mutation: Option<Mutation>) -> Stats {
 }
 
 #[test]
-fn many_crashes_lose_nothing_that_was_acknowledged() {
+fn sim_many_crashes_lose_nothing_that_was_acknowledged() {
     let seeds = number("RINGSTONE_SIM_SEEDS").unwrap_or(300);
     let first = number("RINGSTONE_SIM_FIRST").unwrap_or(0);
     let began = Instant::now();
@@ -35,7 +35,7 @@ fn many_crashes_lose_nothing_that_was_acknowledged() {
 }
 
 #[test]
-fn every_broken_rule_is_noticed() {
+fn sim_every_broken_rule_is_noticed() {
     for mutation in Mutation::ALL {
         let noticed = (0..MUTATION_SEEDS)
             .find_map(|seed| Some((seed, run_seed(seed, Some(*mutation)).err()?)));
@@ -47,7 +47,7 @@ fn every_broken_rule_is_noticed() {
 }
 
 #[test]
-fn replays_the_seed_asked_for() {
+fn sim_replays_the_seed_asked_for() {
     let mutation = std::env::var("RINGSTONE_SIM_MUTATION").ok();
     let mutation = mutation.map(|name| Mutation::from_name(&name).expect("a mutation's name"));
     let seed = number("RINGSTONE_SIM_SEED").unwrap_or(0);

@@ -3,7 +3,7 @@
 //! ```text
 //!   1 MANIFEST ─> 2 scan segments ─> 3 frames of their epochs, above the cut, in GSN order ─> 4 G = end of the dense run
 //!   5 below what is known to have been durable? refuse ─> 6 make the tail durable ─> 7 close the epoch at G, open the next
-//!   8 move what does not belong aside ─> Recovered
+//!   8 remove what was never finished, move what does not belong aside ─> Recovered
 //! ```
 //!
 //! Invariant: nothing is changed before step 6, so a refused start leaves all as it was.
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use super::manifest::{MANIFEST_NAME, Manifest, ManifestError};
 use super::replay::{Place, Replay};
 use super::scan::{FrameEntry, SegmentScan, scan_segment};
-use super::segment::HeaderError;
+use super::segment::{HeaderError, SEGMENT_HEADER_BYTES, check_header};
 use super::{LogId, SegmentId};
 use crate::disk::Disk;
 
@@ -268,7 +268,8 @@ impl Recovered {
         self.next_seq.get(&shard).copied().unwrap_or(1)
     }
 
-    /// The old segments that `shard` of `shards` retires after the next cut, those of shards that are no more included.
+    /// The old segments that `shard` of `shards` retires after the next cut, those of shards that are no more included;
+    /// with the highest GSN that counts in each, 0 where none does, so that the file may be used again at once.
     pub fn old_segments(&self, shard: u32, shards: u32) -> Vec<(SegmentId, u64)> {
         let mine = |segment: &&SegmentSummary| segment.id.shard % shards.max(1) == shard;
         self.segments.iter().filter(mine).map(|s| (s.id, s.last_gsn)).collect()
@@ -312,6 +313,10 @@ pub struct RecoveryPlan {
     manifest: Manifest,
     is_new: bool,
     segments: Vec<SegmentId>,
+    /// Segments that MANIFEST says do not matter any more.
+    retired: Vec<SegmentId>,
+    /// Own files that were never finished.
+    unfinished: Vec<String>,
     /// Files that do not belong.
     strangers: Vec<String>,
     next_seq: BTreeMap<u32, u64>,
@@ -355,6 +360,8 @@ impl RecoveryPlan {
             manifest,
             is_new,
             segments: Vec::new(),
+            retired: Vec::new(),
+            unfinished: Vec::new(),
             strangers: Vec::new(),
         };
         names.into_iter().for_each(|name| plan.sort_in(name));
@@ -365,15 +372,24 @@ impl RecoveryPlan {
         if let Some(id) = SegmentId::from_file_name(&name) {
             let next = self.next_seq.entry(id.shard).or_insert(1);
             *next = (*next).max(id.seq.saturating_add(1));
-            if self.manifest.first_live.get(&id.shard).is_none_or(|first| id.seq >= *first) {
+            let lives = |first: &u64| id.seq >= *first;
+            if self.manifest.first_live.get(&id.shard).is_none_or(lives) {
                 self.segments.push(id);
-                return;
+            } else {
+                self.retired.push(id);
             }
+            return;
         }
-        let known = name.starts_with(MANIFEST_NAME)
+        let known = name == MANIFEST_NAME
             || name.starts_with("aside-")
             || self.manifest.base.as_ref().is_some_and(|base| base.file_name == name);
-        if !known {
+        if let Some(unfinished) = name.strip_suffix(".new")
+            && (unfinished == MANIFEST_NAME
+                || unfinished.starts_with("base-")
+                || SegmentId::from_file_name(unfinished).is_some())
+        {
+            self.unfinished.push(name);
+        } else if !known {
             self.strangers.push(name);
         }
     }
@@ -398,7 +414,9 @@ impl RecoveryPlan {
         self.check_headers(&scans, &mut warnings)?;
         let found = Found::collect(&self.manifest, &scans, self.options.faults.no_fence)?;
         let gsn = found.gsn;
-        if let Some(missing) = found.missing(&self.manifest, &scans) {
+        let missing = found.missing(&self.manifest, &scans);
+        let forced = missing.is_some();
+        if let Some(missing) = missing {
             if !self.options.force_truncate {
                 return Err(RecoveryError::Missing(Box::new(missing)));
             }
@@ -414,13 +432,16 @@ impl RecoveryPlan {
         let dir = &self.options.dir;
         let stored = self.manifest.store(disk, dir).await;
         stored.map_err(|error| io_error("write MANIFEST", error))?;
-        self.move_aside(disk, &mut warnings).await?;
+        self.tidy_up(disk, &mut warnings).await?;
+        // On the operator's word data was given up: leave its bytes alone as long as possible.
+        let floor = if forced { gsn } else { 0 };
         let last = |scan: &SegmentScan| {
             let counts = |f: &&FrameEntry| f.gsn <= gsn && self.manifest.admits(f.epoch, f.gsn);
-            scan.frames.iter().filter(counts).map(|f| f.gsn).max().unwrap_or(0)
+            scan.frames.iter().filter(counts).map(|f| f.gsn).max().unwrap_or(floor)
         };
-        let segments =
-            scans.iter().map(|scan| SegmentSummary { id: scan.id, last_gsn: last(scan) });
+        let scanned = scans.iter().map(|scan| SegmentSummary { id: scan.id, last_gsn: last(scan) });
+        let retired = self.retired.iter().map(|id| SegmentSummary { id: *id, last_gsn: 0 });
+        let segments = scanned.chain(retired);
         Ok(Recovered {
             gsn,
             epoch,
@@ -478,15 +499,28 @@ impl RecoveryPlan {
         Ok(())
     }
 
-    async fn move_aside<D: Disk>(
-        &self,
+    /// Removes what was never finished and moves aside what is not the log's.
+    async fn tidy_up<D: Disk>(
+        &mut self,
         disk: &D,
         warnings: &mut Vec<Warning>,
     ) -> Result<(), RecoveryError> {
+        let dir = self.options.dir.clone();
+        for name in &self.unfinished {
+            let removed = disk.remove(&dir.join(name)).await;
+            removed.map_err(|error| io_error(format!("remove {name}"), error))?;
+        }
+        for id in std::mem::take(&mut self.retired) {
+            let ours = is_ours(disk, &dir, &self.manifest.log, id).await;
+            if ours.map_err(|error| io_error(format!("read {id}"), error))? {
+                self.retired.push(id);
+            } else {
+                self.strangers.push(id.file_name());
+            }
+        }
         if self.strangers.is_empty() {
             return Ok(());
         }
-        let dir = &self.options.dir;
         let to = format!("aside-{}", self.options.now_ms);
         let failed = |error| io_error(format!("move files to {to}"), error);
         disk.create_dir(&dir.join(&to)).await.map_err(failed)?;
@@ -496,8 +530,16 @@ impl RecoveryPlan {
             warnings.push(Warning::MovedAside { name: name.clone(), to: to.clone() });
         }
         disk.sync_dir(&dir.join(&to)).await.map_err(failed)?;
-        disk.sync_dir(dir).await.map_err(failed)
+        disk.sync_dir(&dir).await.map_err(failed)
     }
+}
+
+/// Whether a segment's first block says that it is this log's.
+async fn is_ours<D: Disk>(disk: &D, dir: &Path, log: &LogId, id: SegmentId) -> io::Result<bool> {
+    let file = disk.open(&dir.join(id.file_name())).await?;
+    let mut block = vec![0; SEGMENT_HEADER_BYTES];
+    disk.read_full_at(&file, &mut block, 0).await?;
+    Ok(check_header(&block, log, id).is_ok())
 }
 
 async fn rewrite<D: Disk>(disk: &D, file: &D::File, from: u64, to: u64) -> io::Result<()> {

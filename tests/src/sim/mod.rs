@@ -37,6 +37,18 @@ pub struct Stats {
     pub cuts: u64,
     /// I/O errors that were injected.
     pub faults: u64,
+    /// Shards that wrote what had failed into a fresh segment.
+    pub failovers: u64,
+    /// Shards that needed a new base after a failed sync.
+    pub new_bases: u64,
+    /// Shards that ran out of space.
+    pub full: u64,
+    /// Runs that ended since a fresh segment failed as well.
+    pub fatal: u64,
+    /// Changes of the sync mode while running.
+    pub mode_changes: u64,
+    /// Files that were used again.
+    pub recycled: u64,
 }
 
 impl Stats {
@@ -47,6 +59,12 @@ impl Stats {
         self.replayed += other.replayed;
         self.cuts += other.cuts;
         self.faults += other.faults;
+        self.failovers += other.failovers;
+        self.new_bases += other.new_bases;
+        self.full += other.full;
+        self.fatal += other.fatal;
+        self.mode_changes += other.mode_changes;
+        self.recycled += other.recycled;
     }
 }
 
@@ -65,6 +83,6 @@ pub fn replay_command(seed: u64, mutation: Option<Mutation>) -> String {
     let mutation =
         mutation.map_or(String::new(), |m| format!("RINGSTONE_SIM_MUTATION={} ", m.name()));
     format!(
-        "{mutation}RINGSTONE_SIM_SEED={seed} cargo test -p ringstone-tests --test sim replays_the_seed_asked_for -- --nocapture"
+        "{mutation}RINGSTONE_SIM_SEED={seed} cargo test -p ringstone-tests --test sim sim_replays_the_seed_asked_for -- --nocapture"
     )
 }

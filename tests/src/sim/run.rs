@@ -103,12 +103,15 @@ impl World {
         let longest = if self.rng.percent(10) { 3000 } else { 400 };
         let steps = 20 + self.rng.below(longest);
         if self.rng.percent(30) {
-            let faults = Faults { sync: 100, space: 200, short: 300 };
+            let faults = Faults { sync: 100, space: 400, short: 300 };
             self.disk.set_faults(faults);
             run.io_errors = 50 + self.rng.below(800);
         }
         for _ in 0..steps {
-            self.step(&mut run)?;
+            let before: Vec<Health> = run.shards.iter().map(|s| s.log.health()).collect();
+            let segments = run.shards.iter().filter(|s| s.log.is_failing_over()).count();
+            self.step(&mut run);
+            self.note_health(&run, &before, segments);
             if self.disk.is_stopped() || run.shards.iter().any(|s| s.log.health() == Health::Fatal)
             {
                 break;
@@ -259,7 +262,7 @@ impl World {
         self.mutation == Some(mutation)
     }
 
-    fn step(&mut self, run: &mut Run) -> Result<(), Violation> {
+    fn step(&mut self, run: &mut Run) {
         let shard = self.rng.index(run.shards.len());
         match self.rng.below(100) {
             0..26 => self.execute(run, shard),
@@ -274,10 +277,22 @@ impl World {
             98 if self.rng.percent(15) => {
                 let mode = pick_mode(&mut self.rng);
                 run.shards.iter_mut().for_each(|s| s.log.set_mode(mode));
+                self.stats.mode_changes += 1;
             }
             _ => self.finish_cut(run),
         }
-        Ok(())
+    }
+
+    fn note_health(&mut self, run: &Run, before: &[Health], failing: usize) {
+        for (shard, before) in run.shards.iter().zip(before) {
+            let now = shard.log.health();
+            let became = |health| u64::from(now == health && *before != health);
+            self.stats.new_bases += became(Health::NeedsNewBase);
+            self.stats.full += became(Health::DiskFull);
+            self.stats.fatal += became(Health::Fatal);
+        }
+        let now = run.shards.iter().filter(|s| s.log.is_failing_over()).count();
+        self.stats.failovers += now.saturating_sub(failing) as u64;
     }
 
     fn may_write(run: &Run) -> bool {
@@ -542,6 +557,7 @@ impl World {
             Job::Prepare(shard, job) => {
                 let log = &mut run.shards[shard].log;
                 self.oracle.prepare(job.id);
+                self.stats.recycled += u64::from(job.recycle.is_some());
                 match block_on(prepare_segment(disk, dir(), &job)) {
                     Ok(()) => log.spare_ready(job.id),
                     Err(error) => log.spare_failed(job.id, &error),

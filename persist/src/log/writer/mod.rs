@@ -50,7 +50,7 @@ pub struct WriterOptions {
     pub mode: SyncMode,
     /// The first segment number not used yet, as recovery gave it.
     pub next_seq: u64,
-    /// Segments of earlier runs that this writer retires after a cut, with the highest GSN in each.
+    /// Segments of earlier runs that this writer retires after a cut, with the highest GSN in each; 0: at once.
     pub old_segments: Vec<(SegmentId, u64)>,
     /// Size of a segment in bytes, at least [`SEGMENT_BYTES_MIN`] outside of tests.
     pub segment_bytes: u64,
@@ -346,6 +346,11 @@ impl LogWriter {
         } else {
             Health::Ok
         }
+    }
+
+    /// True while frames whose write failed are on their way to a fresh segment.
+    pub fn is_failing_over(&self) -> bool {
+        self.draining || self.failover_through.is_some()
     }
 
     /// The text of the last I/O error, for `-MISCONF` and the server's log.

@@ -45,6 +45,7 @@ pub(super) struct Segments {
 
 impl Segments {
     pub(super) fn new(options: &WriterOptions) -> Self {
+        let old = &options.old_segments;
         Segments {
             log: options.log,
             shard: options.shard,
@@ -56,8 +57,8 @@ impl Segments {
             preparing: Vec::new(),
             spares: VecDeque::new(),
             current: None,
-            closed: options.old_segments.clone(),
-            retired: VecDeque::new(),
+            closed: old.iter().filter(|(_, last)| *last > 0).copied().collect(),
+            retired: old.iter().filter(|(_, last)| *last == 0).map(|(id, _)| *id).collect(),
             distrusted: Vec::new(),
             removals: Vec::new(),
             failed_at_ms: None,
