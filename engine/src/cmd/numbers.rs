@@ -24,13 +24,18 @@ pub(crate) fn at_least(text: &[u8], min: usize, message: &'static str) -> Result
     number.filter(|n| *n >= min).ok_or(Error::text(message))
 }
 
-/// A count whose sign has a meaning of its own: whether it is negative, and its size.
+/// A number whose sign has a meaning of its own: whether it is negative, and its size.
 pub(crate) fn magnitude(text: &[u8]) -> Result<(bool, usize), Error> {
     let number = integer(text)?;
-    if number == i64::MIN {
+    Ok((number < 0, usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX)))
+}
+
+/// The same, where the smallest integer, which has no opposite, is refused.
+pub(crate) fn opposable(text: &[u8]) -> Result<(bool, usize), Error> {
+    if integer(text)? == i64::MIN {
         return Err(Error::text(
             "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
         ));
     }
-    Ok((number < 0, usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX)))
+    magnitude(text)
 }

@@ -40,6 +40,9 @@ pub static HINCRBYFLOAT: Command = Command {
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let (key, field) = (args.at(1), args.at(2));
     let amount = LongDouble::parse(args.at(3)).ok_or(Error::NotFloat)?;
+    if LongDouble::from_i64(0).checked_add(amount).is_none() {
+        return Err(Error::text("ERR value is NaN or Infinity"));
+    }
     let limits = ctx.db.limits();
     let old = match ctx.db.get_as::<Hash>(key)?.and_then(|hash| hash.get(field)) {
         None => LongDouble::from_i64(0),

@@ -1,7 +1,7 @@
 //! HRANDFIELD.
 
 use crate::args::Args;
-use crate::cmd::numbers::magnitude;
+use crate::cmd::numbers::opposable;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
 use crate::keyspace::Ctx;
@@ -48,7 +48,7 @@ pub static HRANDFIELD: Command = Command {
 };
 
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let count = args.get(2).map(magnitude).transpose()?;
+    let count = args.get(2).map(opposable).transpose()?;
     if args.len() > 4 || args.len() == 4 && !args.is(3, "WITHVALUES") {
         return Err(Error::Syntax);
     }

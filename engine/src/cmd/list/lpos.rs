@@ -98,6 +98,8 @@ fn parse(args: Args<'_>) -> Result<Options, Error> {
         if args.is(at, "RANK") {
             let (negative, rank) = magnitude(value)?;
             options.from_tail = negative;
+            // The smallest integer has no opposite; Redis ends up at the first match.
+            let rank = if rank > usize::MAX / 2 { 1 } else { rank };
             options.skip = rank.checked_sub(1).ok_or(Error::text(
                 "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
             ))?;

@@ -133,13 +133,16 @@ fn lmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let keys = at_least(args.at(1), 1, "ERR numkeys should be greater than 0")?;
     let side_at = keys.saturating_add(2);
     let side = args.get(side_at).and_then(parse_side).ok_or(Error::Syntax)?;
-    let count = match args.len() - side_at - 1 {
-        0 => 1,
-        2 if args.is(side_at + 1, "COUNT") => {
-            at_least(args.at(side_at + 2), 1, "ERR count should be greater than 0")?
+    let mut count = None;
+    for at in (side_at + 1..args.len()).step_by(2) {
+        match args.get(at + 1) {
+            Some(value) if count.is_none() && args.is(at, "COUNT") => {
+                count = Some(at_least(value, 1, "ERR count should be greater than 0")?);
+            }
+            _ => return Err(Error::Syntax),
         }
-        _ => return Err(Error::Syntax),
-    };
+    }
+    let count = count.unwrap_or(1);
     for key in args.iter_from(2).take(keys) {
         if let Some(list) = ctx.db.get_mut_as::<List>(key)? {
             ctx.reply.array(2);

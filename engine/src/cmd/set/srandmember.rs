@@ -1,7 +1,7 @@
 //! SRANDMEMBER.
 
 use crate::args::Args;
-use crate::cmd::numbers::magnitude;
+use crate::cmd::numbers::opposable;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
 use crate::keyspace::Ctx;
@@ -37,7 +37,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     if args.len() > 3 {
         return Err(Error::Syntax);
     }
-    let count = args.get(2).map(magnitude).transpose()?;
+    let count = args.get(2).map(opposable).transpose()?;
     let mut rng = Rng::new(ctx.db.random());
     let mut scratch = itoa::Buffer::new();
     let set = ctx.db.get_as::<Set>(args.at(1))?;
