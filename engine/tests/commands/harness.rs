@@ -6,19 +6,19 @@ use ringstone_engine::keyspace::Mode;
 use ringstone_engine::reply::TreeSink;
 use ringstone_engine::{ArgBuf, Args, Ctx, Error, Keyspace, Tree, serial};
 
-pub const NOW_MS: i64 = 1_700_000_000_000;
+pub(crate) const NOW_MS: i64 = 1_700_000_000_000;
 
-pub struct Shard {
-    pub keyspace: Keyspace,
+pub(crate) struct Shard {
+    pub(crate) keyspace: Keyspace,
 }
 
 impl Shard {
-    pub fn new() -> Shard {
+    pub(crate) fn new() -> Shard {
         Shard { keyspace: Keyspace::new(16, 7) }
     }
 
     /// Runs a command line for a client.
-    pub fn run(&mut self, line: &str) -> Tree {
+    pub(crate) fn run(&mut self, line: &str) -> Tree {
         let args = ArgBuf::from_parts(split(line));
         let args = args.as_args();
         match find(args) {
@@ -28,7 +28,7 @@ impl Shard {
     }
 
     /// Repeats what a log says.
-    pub fn replay(&mut self, records: &[u8]) {
+    pub(crate) fn replay(&mut self, records: &[u8]) {
         for record in Records::new(records) {
             let record = record.expect("a whole record");
             let command = cmd::by_opcode(record.opcode)
@@ -57,14 +57,14 @@ impl Shard {
     }
 
     /// The effects since the last time, as a log would get them.
-    pub fn take_effects(&mut self) -> Vec<u8> {
+    pub(crate) fn take_effects(&mut self) -> Vec<u8> {
         let bytes = self.keyspace.effects.bytes().to_vec();
         self.keyspace.effects.clear();
         bytes
     }
 
     /// Every key of every database with type, expiry and content, in order.
-    pub fn listing(&mut self) -> Vec<String> {
+    pub(crate) fn listing(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         for index in 0..self.keyspace.databases() {
             let mut db = self.keyspace.db(index, NOW_MS, Mode::Replay);
@@ -86,7 +86,7 @@ impl Shard {
 }
 
 /// The command or subcommand that a line names, once its arity is checked.
-pub fn find(args: Args<'_>) -> Result<&'static Command, Error> {
+pub(crate) fn find(args: Args<'_>) -> Result<&'static Command, Error> {
     let name = String::from_utf8_lossy(args.at(0)).to_ascii_lowercase();
     let command = cmd::all()
         .find(|command| command.spec.name == name)
@@ -102,12 +102,12 @@ pub fn find(args: Args<'_>) -> Result<&'static Command, Error> {
 }
 
 /// All rows, subcommands included.
-pub fn rows() -> impl Iterator<Item = &'static Command> {
+pub(crate) fn rows() -> impl Iterator<Item = &'static Command> {
     cmd::all().flat_map(|command| std::iter::once(command).chain(command.subs.iter().copied()))
 }
 
 /// Splits a line as redis-cli does: `"..."` with escapes, `'...'` as it is.
-pub fn split(line: &str) -> Vec<Vec<u8>> {
+pub(crate) fn split(line: &str) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut bytes = line.bytes().peekable();
     while let Some(first) = bytes.next() {
@@ -150,7 +150,7 @@ fn unescape(bytes: &mut impl Iterator<Item = u8>) -> u8 {
 }
 
 /// A reply as `redis-cli --no-raw` shows it (RESP2), lines joined by one space.
-pub fn show(reply: &Tree) -> String {
+pub(crate) fn show(reply: &Tree) -> String {
     match reply {
         Tree::Simple(text) => text.clone(),
         Tree::Error(error) => format!("(error) {error}"),
@@ -192,7 +192,7 @@ fn quote(bytes: &[u8]) -> String {
     out
 }
 
-pub fn text_of(args: Args<'_>) -> String {
+pub(crate) fn text_of(args: Args<'_>) -> String {
     args.iter_from(0).map(quote).collect::<Vec<_>>().join(" ")
 }
 

@@ -40,6 +40,7 @@ pub static BITCOUNT: Command = Command {
             ("BITCOUNT k", "(integer) 26"),
             ("BITCOUNT k 1 1", "(integer) 6"),
             ("BITCOUNT k 5 30 BIT", "(integer) 17"),
+            ("BITCOUNT k -8 -9", "(integer) 0"),
             ("BITCOUNT k 1", "(error) ERR syntax error"),
         ],
         ..Spec::DEFAULT
@@ -55,6 +56,9 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             return Err(Error::Syntax);
         }
         let range = BitRange::parse(args, 2)?;
+        if range.end.is_some_and(|end| range.start < 0 && end < 0 && range.start > end) {
+            return Ok(0);
+        }
         Ok(range.bits_of(bytes.len()).map_or(0, |(first, after)| count(bytes, first, after)))
     })?;
     ctx.reply.int(count.unwrap_or(Ok(0))?);

@@ -56,12 +56,13 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         return Ok(());
     };
     let (value, expire_at_ms) = (entry.value().to_value(), entry.expire_at_ms());
+    let raw = entry.encoding() == "raw";
     let mut target = ctx.db.other(target)?;
     if !replace && target.contains(to) {
         ctx.reply.int(0);
         return Ok(());
     }
-    target.set(to, value, expire_at_ms);
+    super::store_moved(&mut target, to, value, expire_at_ms, raw);
     ctx.db.effect_verbatim(OPCODE, args);
     ctx.reply.int(1);
     Ok(())

@@ -4,6 +4,7 @@ use super::Command;
 use crate::args::Args;
 use crate::error::Error;
 use crate::keyspace::{Db, Mode, OPCODE_DEL};
+use crate::types::Value;
 
 pub mod copy;
 pub mod dbsize;
@@ -90,10 +91,20 @@ pub(crate) fn persist(db: &mut Db<'_>, key: &[u8]) {
     }
 }
 
+/// Stores a value that another key had; a string that was `raw` there (OBJECT ENCODING) is `raw` here.
+fn store_moved(db: &mut Db<'_>, key: &[u8], value: Value, expire_at_ms: Option<i64>, raw: bool) {
+    db.set(key, value, expire_at_ms);
+    if raw && let Some(entry) = db.get_mut(key) {
+        entry.bytes_mut(0);
+    }
+}
+
 /// The answer to a subcommand that a container does not have.
 fn unknown_subcommand(args: Args<'_>) -> Error {
-    let text = |at: usize| String::from_utf8_lossy(args.at(at)).into_owned();
-    Error::UnknownSubcommand(text(1), text(0).to_ascii_uppercase())
+    // Redis shows the first 128 bytes.
+    let sub = args.at(1).get(..128).unwrap_or(args.at(1));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Error::UnknownSubcommand(text(sub), text(args.at(0)).to_ascii_uppercase())
 }
 
 /// An integer that fits 32 bits, as Redis reads a database's index.

@@ -79,8 +79,9 @@ fn move_to(ctx: &mut Ctx<'_>, args: Args<'_>, only_if_absent: bool) -> Result<bo
         return Ok(false);
     }
     let Some(entry) = ctx.db.take(from) else { return Err(Error::NoSuchKey) };
+    let raw = entry.encoding() == "raw";
     let (_, value, expire_at_ms) = entry.into_parts();
-    ctx.db.set(to, value, expire_at_ms);
+    super::store_moved(&mut ctx.db, to, value, expire_at_ms, raw);
     ctx.db.effect(OPCODE, &[from, to]);
     Ok(true)
 }
