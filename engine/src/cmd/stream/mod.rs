@@ -1,6 +1,37 @@
 //! The stream family.
 
+mod common;
+mod trim;
+pub mod xack;
+pub mod xadd;
+pub mod xclaim;
+pub mod xdel;
+pub mod xgroup;
+pub mod xinfo;
+pub mod xlen;
+pub mod xpending;
+pub mod xrange;
+pub mod xread;
+pub mod xsetid;
+pub mod xtrim;
+
 use super::Command;
 
 /// The family's commands.
-pub const COMMANDS: &[&Command] = &[];
+pub const COMMANDS: &[&Command] = &[
+    &xack::XACK,
+    &xadd::XADD,
+    &xclaim::XCLAIM,
+    &xclaim::XAUTOCLAIM,
+    &xdel::XDEL,
+    &xgroup::XGROUP,
+    &xinfo::XINFO,
+    &xlen::XLEN,
+    &xpending::XPENDING,
+    &xrange::XRANGE,
+    &xrange::XREVRANGE,
+    &xread::XREAD,
+    &xread::XREADGROUP,
+    &xsetid::XSETID,
+    &xtrim::XTRIM,
+];

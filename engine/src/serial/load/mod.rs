@@ -14,7 +14,7 @@ use crate::types::intset::IntSet;
 use crate::types::list::Side;
 use crate::types::listpack::{Item, Listpack};
 use crate::types::zset::Inserted;
-use crate::types::{EncodingLimits, Hash, List, Object, Set, Value, ZSet};
+use crate::types::{EncodingLimits, Hash, List, Object, Set, Stream, Value, ZSet};
 
 /// Reads a value of type `rdb_type`.
 pub fn load_value(
@@ -56,11 +56,7 @@ pub fn load_value(
         | RDB_TYPE_HASH_LISTPACK_EX
         | RDB_TYPE_VALKEY_HASH_2 => field_ttl::load(rdb_type, reader, limits),
         RDB_TYPE_STREAM_LISTPACKS | RDB_TYPE_STREAM_LISTPACKS_2 | RDB_TYPE_STREAM_LISTPACKS_3 => {
-            Err(reader.fault(LoadFault::Unsupported {
-                number: rdb_type,
-                name: "STREAM",
-                why: "not yet",
-            }))
+            Stream::load(reader, rdb_type).map(Object::into_value)
         }
         RDB_TYPE_MODULE_PRE_GA | RDB_TYPE_MODULE_2 => Err(reader.fault(LoadFault::Unsupported {
             number: rdb_type,
