@@ -52,7 +52,9 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
     FAMILIES.iter().flat_map(|family| family.iter().copied())
 }
 
-/// The command that a logged opcode stands for.
+/// The command or subcommand that a logged opcode stands for.
 pub fn by_opcode(opcode: crate::effect::Opcode) -> Option<&'static Command> {
-    all().find(|c| c.spec.opcode == opcode && opcode != 0)
+    all()
+        .flat_map(|c| std::iter::once(c).chain(c.subs.iter().copied()))
+        .find(|c| c.spec.opcode == opcode && opcode != 0)
 }

@@ -70,13 +70,19 @@ impl Shard {
             let mut db = self.keyspace.db(index, NOW_MS, Mode::Replay);
             db.for_each(&mut |entry| {
                 let value = entry.value();
+                // A stream's groups are not in its digest.
+                let mut body = serial::RdbWriter::default();
+                if value.type_name() == "stream" {
+                    value.save(&mut body);
+                }
                 lines.push(format!(
-                    "db {index} key {} type {} len {} expires {:?} digest {:02x?}",
+                    "db {index} key {} type {} len {} expires {:?} digest {:02x?} {:x}",
                     String::from_utf8_lossy(entry.key()),
                     value.type_name(),
                     value.element_count(),
                     entry.expire_at_ms(),
                     serial::digest::value_digest(value, false),
+                    serial::crc64::checksum(&body.buf),
                 ));
             });
         }
