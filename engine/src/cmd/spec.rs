@@ -342,6 +342,9 @@ impl Arg {
 /// The reply is written as `redis-cli --no-raw` would: `OK`, `(integer) 1`, `"text"`, `(nil)`, `(error) ...`, `1) "a" 2) "b"`.
 pub type Example = (&'static str, &'static str);
 
+/// Adds positions of keys among the arguments.
+pub type MoreKeys = fn(args: Args<'_>, positions: &mut SmallVec<[usize; 4]>);
+
 /// A command's row. `..Spec::DEFAULT` fills what is not said.
 #[derive(Clone, Copy)]
 pub struct Spec {
@@ -355,6 +358,8 @@ pub struct Spec {
     pub acl: Acl,
     /// Where the keys are.
     pub keys: &'static [KeySpec],
+    /// Positions of keys that no key specification can tell (SORT's STORE).
+    pub more_keys: Option<MoreKeys>,
     /// What part of the keyspace it needs.
     pub scope: Scope,
     /// Pinned number of the logged command, 0 when it is never logged.
@@ -384,6 +389,7 @@ impl Spec {
         flags: Flags::empty(),
         acl: Acl::empty(),
         keys: &[],
+        more_keys: None,
         scope: Scope::Keys,
         opcode: 0,
         group: Group::Generic,
@@ -460,6 +466,9 @@ impl Spec {
                 out.extend(usize::try_from(at).ok());
                 at += step;
             }
+        }
+        if let Some(more_keys) = self.more_keys {
+            more_keys(args, &mut out);
         }
         Ok(out)
     }

@@ -22,6 +22,7 @@ pub mod randomkey;
 pub mod rename;
 pub mod restore;
 pub mod scan;
+pub mod sort;
 pub mod swapdb;
 pub mod touch;
 pub mod ttl;
@@ -58,6 +59,8 @@ pub const COMMANDS: &[&Command] = &[
     &memory::MEMORY,
     &dump::DUMP,
     &restore::RESTORE,
+    &sort::SORT,
+    &sort::SORT_RO,
 ];
 
 /// True when a key that expires at `at_ms` is gone at once. Never in replay, where expiry removes nothing by itself.

@@ -39,7 +39,7 @@ pub const COMMANDS: &[&Command] = &[
 
 // Pinned: these numbers are in logs. The other commands of the family are recorded as one of these.
 const OPCODE_LPUSH: Opcode = 128;
-const OPCODE_RPUSH: Opcode = 129;
+pub(in crate::cmd) const OPCODE_RPUSH: Opcode = 129;
 const OPCODE_LPOP: Opcode = 130;
 const OPCODE_RPOP: Opcode = 131;
 const OPCODE_LSET: Opcode = 132;
