@@ -72,6 +72,12 @@ impl Effects {
         args.iter_from(1).for_each(|arg| self.arg(arg));
     }
 
+    /// Takes the records out; what is recorded from now on starts anew, kept or only counted as before.
+    pub fn take(&mut self) -> Effects {
+        let off = self.off;
+        std::mem::replace(self, Effects { off, ..Effects::default() })
+    }
+
     /// Changes recorded since the last [`Effects::take`], kept or only counted.
     pub fn count(&self) -> u64 {
         self.count

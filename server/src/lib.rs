@@ -1,11 +1,32 @@
 //! The server: engine, persistence and network tied together.
+//!
+//! ```text
+//!   start ─> boot (files to keyspaces) ─> shard threads:  reactor ─> Shard::pass ─> flow (a request's path) ─> tx, snapshot
+//! ```
 
+pub mod ask;
+pub mod boot;
 pub mod checks;
+pub mod cmd;
 pub mod config;
+pub mod conn;
+pub mod cron;
+pub mod flow;
+pub mod limits;
 pub mod log;
+pub mod map;
+pub mod memory;
+pub mod msg;
+pub mod reactor;
+pub mod rt;
+pub mod shard;
+pub mod shared;
+pub mod slab;
+pub mod snapshot;
+pub mod start;
+pub mod stats;
+pub mod table;
+pub mod tx;
 
-/// The only door to glommio, io-uring and libc.
-pub mod rt {
-    pub mod limits;
-    pub mod localtime;
-}
+/// The version of Redis whose behaviour is offered, as clients look for it.
+pub const REDIS_VERSION: &str = "7.0.15";

@@ -120,6 +120,8 @@ bitflags::bitflags! {
         const READ = 1 << 14;
         /// `@write`, where the flags do not say it
         const WRITE = 1 << 15;
+        /// `@admin`, where the flags do not say it
+        const ADMIN = 1 << 16;
     }
 }
 
@@ -492,6 +494,7 @@ impl Spec {
             (Acl::DANGEROUS, "@dangerous"),
             (Acl::READ, "@read"),
             (Acl::WRITE, "@write"),
+            (Acl::ADMIN, "@admin"),
         ];
         let mut out: Vec<_> =
             NAMED.iter().filter(|(c, _)| self.acl.contains(*c)).map(|(_, n)| *n).collect();

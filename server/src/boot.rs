@@ -1,0 +1,210 @@
+//! From files to keyspaces: recovery of the log, loading of snapshots, import of what Redis left.
+//!
+//! ```text
+//!   appendonly yes:  MANIFEST ─> base ─> frames in GSN order          none yet: Redis's AOF or dump.rdb ─> a base of our own
+//!   appendonly no:   dump.rdb
+//! ```
+//!
+//! Invariant: nothing is served before all is loaded, and nothing is loaded that a checksum does not vouch for.
+
+mod apply;
+mod base;
+mod import;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use ringstone_engine::Keyspace;
+use ringstone_peer::SlotMap;
+use ringstone_persist::disk::{StdDisk, block_on};
+use ringstone_persist::log::{
+    FrameKind, LogId, LogWriter, Manifest, RecoverOptions, Recovered, SyncMode, WriterOptions,
+    recover,
+};
+use ringstone_persist::rdb::{Expired, RdbFile};
+
+use crate::config::Config;
+use crate::config::types::Fsync;
+pub use apply::Owners;
+
+/// Everything that shards start with.
+pub struct Boot {
+    /// One a shard.
+    pub keyspaces: Vec<Keyspace>,
+    /// One a shard, with the log's directory, when there is a log.
+    pub logs: Option<Vec<(LogWriter, PathBuf)>>,
+    /// The log's MANIFEST.
+    pub manifest: Option<Manifest>,
+    /// The first GSN of this run.
+    pub next_gsn: u64,
+    /// Function libraries that a file held: kept, so that they are not lost.
+    pub functions: Vec<Vec<u8>>,
+    /// Keys loaded, and keys that had expired.
+    pub loaded: (u64, u64),
+    /// Bytes of the base, and of the log behind it.
+    pub log_bytes: (u64, u64),
+}
+
+/// A reason not to start, in words for the operator.
+pub type Refusal = String;
+
+/// Loads everything. `seed` is random.
+pub fn boot(config: &Config, slots: SlotMap, seed: [u8; 32]) -> Result<Boot, Refusal> {
+    let began = Instant::now();
+    std::fs::create_dir_all(&config.dir)
+        .map_err(|e| format!("dir {}: {e}", config.dir.display()))?;
+    let mut owners = Owners::start(config, slots, seed)?;
+    let mut boot = Boot {
+        keyspaces: Vec::new(),
+        logs: None,
+        manifest: None,
+        next_gsn: 1,
+        functions: Vec::new(),
+        loaded: (0, 0),
+        log_bytes: (0, 0),
+    };
+    if config.appendonly {
+        recover_log(config, slots, seed, &mut owners, &mut boot)?;
+    } else {
+        import::load_dump(config, &mut owners, &mut boot)?;
+    }
+    if boot.keyspaces.is_empty() {
+        boot.keyspaces = owners.finish()?;
+    }
+    let keys: usize = boot
+        .keyspaces
+        .iter_mut()
+        .map(|k| {
+            (0..k.databases())
+                .map(|db| k.db(db, 0, ringstone_engine::keyspace::Mode::Replay).len())
+                .sum::<usize>()
+        })
+        .sum();
+    if keys > 0 {
+        tracing::info!(
+            "DB loaded from disk: {:.3} seconds, {keys} keys",
+            began.elapsed().as_secs_f64()
+        );
+    }
+    Ok(boot)
+}
+
+/// Loads a snapshot into fresh keyspaces, for DEBUG RELOAD.
+pub fn reload_dump(
+    config: &Config,
+    slots: SlotMap,
+    seed: [u8; 32],
+    path: &Path,
+) -> Result<Vec<Keyspace>, Refusal> {
+    let mut owners = Owners::start(config, slots, seed)?;
+    let file = RdbFile::open(path).map_err(|e| e.to_string())?;
+    owners.load(&file, Expired::Keep)?;
+    owners.finish()
+}
+
+fn recover_log(
+    config: &Config,
+    slots: SlotMap,
+    seed: [u8; 32],
+    owners: &mut Owners,
+    boot: &mut Boot,
+) -> Result<(), Refusal> {
+    let dir = config.dir.join(&config.appenddirname);
+    std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    let shards = u32::try_from(slots.shards()).unwrap_or(u32::MAX);
+    let uuid = seed.first_chunk().copied().unwrap_or_default();
+    let now_ms = u64::try_from(crate::rt::clock::unix_ms()).unwrap_or(0);
+    let mut options = RecoverOptions::new(&dir, shards, uuid, now_ms);
+    options.force_truncate = config.force_truncate;
+    let mut recovered = block_on(recover(&StdDisk, &options))
+        .map_err(|e| format!("the log in {} cannot be used: {e}", dir.display()))?;
+    for warning in &recovered.warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some((path, cut)) = recovered.base() {
+        load_base(&path, owners, boot)?;
+        tracing::debug!("base {} holds everything up to GSN {cut}", path.display());
+    }
+    replay(&recovered, owners, boot)?;
+    if recovered.base().is_none() && recovered.gsn == 0 && import::import(config, owners, boot)? {
+        boot.keyspaces = std::mem::replace(owners, Owners::none()).finish()?;
+        base::write_first(&dir, boot, &mut recovered.manifest)?;
+        boot.log_bytes.0 = file_len(&dir.join(base::FIRST));
+    }
+    boot.next_gsn = recovered.next_gsn();
+    boot.logs = Some(
+        (0..shards)
+            .map(|shard| {
+                (LogWriter::new(writer_options(config, &recovered, shard, shards)), dir.clone())
+            })
+            .collect(),
+    );
+    boot.manifest = Some(recovered.manifest);
+    Ok(())
+}
+
+/// When to sync, from `appendfsync`.
+pub fn sync_mode(fsync: Fsync) -> SyncMode {
+    match fsync {
+        Fsync::Always => SyncMode::Always,
+        Fsync::EverySecond => SyncMode::EverySec,
+        Fsync::No => SyncMode::No,
+    }
+}
+
+fn writer_options(
+    config: &Config,
+    recovered: &Recovered,
+    shard: u32,
+    shards: u32,
+) -> WriterOptions {
+    let log = LogId::new(recovered.manifest.log.uuid);
+    let mode = sync_mode(config.appendfsync);
+    WriterOptions {
+        old_segments: recovered.old_segments(shard, shards),
+        segment_bytes: config.log_segment_size,
+        ..WriterOptions::new(log, shard, recovered.epoch, mode, recovered.next_seq(shard))
+    }
+}
+
+fn load_base(path: &Path, owners: &mut Owners, boot: &mut Boot) -> Result<(), Refusal> {
+    let file = RdbFile::open(path).map_err(|e| e.to_string())?;
+    let summary = owners.load(&file, Expired::Keep)?;
+    boot.functions = summary.functions;
+    boot.loaded.0 += summary.keys;
+    boot.log_bytes.0 = file_len(path);
+    Ok(())
+}
+
+fn replay(recovered: &Recovered, owners: &mut Owners, boot: &mut Boot) -> Result<(), Refusal> {
+    let mut frames = recovered.replay::<StdDisk>();
+    while let Some(frame) =
+        block_on(frames.next(&StdDisk)).map_err(|e| format!("reading the log: {e}"))?
+    {
+        boot.log_bytes.1 += frame.records.len() as u64;
+        if frame.kind != FrameKind::Cut {
+            owners.apply(frame.records).map_err(|e| {
+                format!("GSN {} in the log of shard {}: {e}", frame.gsn, frame.shard)
+            })?;
+        }
+    }
+    owners.settle()
+}
+
+fn file_len(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |m| m.len())
+}
+
+/// Makes sure that no other server works in this directory; the lock goes with the process.
+pub fn lock_dir(dir: &Path) -> Result<std::fs::File, Refusal> {
+    std::fs::create_dir_all(dir).map_err(|e| format!("dir {}: {e}", dir.display()))?;
+    let path = dir.join("ringstone.lock");
+    let file = std::fs::File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    file.try_lock().map_err(|_| {
+        format!(
+            "another server is using {}: stop it, or give this one another --dir",
+            dir.display()
+        )
+    })?;
+    Ok(file)
+}

@@ -1,0 +1,341 @@
+//! The threads that own the shards' keyspaces while everything is loaded.
+//!
+//! Work reaches a keyspace through one channel, so that it happens in the order in which it was sent. An effect whose keys
+//! belong to several keyspaces borrows them through the same channels, as a transaction would.
+
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::JoinHandle;
+
+use ringstone_engine::cmd::{Command, Scope};
+use ringstone_engine::effect::{Record, Records};
+use ringstone_engine::keyspace::Mode;
+use ringstone_engine::raw::Entry;
+use ringstone_engine::reply::NoReply;
+use ringstone_engine::{ArgBuf, Ctx, Keyspace};
+use ringstone_peer::SlotMap;
+use ringstone_persist::rdb::{Expired, LoadOptions, Loaded, RdbFile, Sink, Summary};
+
+use crate::config::Config;
+use crate::table::Table;
+
+/// Pieces of work that may wait for one owner.
+const QUEUE: usize = 64;
+/// Commands in one piece of work.
+const COMMANDS: usize = 512;
+
+/// A key somewhere: database and name.
+type KeyPlace = (usize, Vec<u8>);
+
+enum Work {
+    Entries(Vec<Loaded>),
+    Commands(Vec<Planned>),
+    Lend(Vec<KeyPlace>, SyncSender<Vec<Option<Entry>>>),
+    TakeBack(Vec<(usize, Entry)>),
+}
+
+struct Planned {
+    db: usize,
+    command: &'static Command,
+    args: ArgBuf,
+}
+
+/// The owners, seen from the thread that loads.
+pub struct Owners {
+    slots: SlotMap,
+    queues: Vec<SyncSender<Work>>,
+    threads: Vec<JoinHandle<Result<Keyspace, String>>>,
+    waiting: Vec<Vec<Planned>>,
+    databases: usize,
+    options: LoadOptions,
+    scratch: Keyspace,
+}
+
+impl Owners {
+    /// One thread a shard.
+    pub fn start(config: &Config, slots: SlotMap, seed: [u8; 32]) -> Result<Owners, String> {
+        let mut owners = Owners::none();
+        owners.slots = slots;
+        owners.databases = config.databases as usize;
+        let set_seed = seed
+            .iter()
+            .fold(1u64, |sum, byte| sum.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*byte));
+        owners.options.limits = crate::limits::encoding(config, set_seed);
+        owners.options.shards = slots.shards();
+        owners.options.threads = slots.shards().max(1);
+        owners.scratch = Keyspace::new(owners.databases, 1);
+        let limits = owners.options.limits;
+        for shard in 0..slots.shards() {
+            let (sender, receiver) = mpsc::sync_channel(QUEUE);
+            let databases = owners.databases;
+            let seed = seed.iter().fold(shard as u64 + 1, |sum, byte| {
+                sum.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*byte)
+            });
+            let thread =
+                std::thread::Builder::new().name(format!("load-{shard}")).spawn(move || {
+                    let mut keyspace = Keyspace::new(databases, seed);
+                    keyspace.limits = limits;
+                    own(keyspace, &receiver)
+                });
+            owners.threads.push(thread.map_err(|e| format!("a thread cannot be started: {e}"))?);
+            owners.queues.push(sender);
+            owners.waiting.push(Vec::new());
+        }
+        Ok(owners)
+    }
+
+    /// No owners.
+    pub fn none() -> Owners {
+        let limits = ringstone_engine::types::EncodingLimits::default();
+        Owners {
+            slots: SlotMap::new(1),
+            queues: Vec::new(),
+            threads: Vec::new(),
+            waiting: Vec::new(),
+            databases: 0,
+            options: LoadOptions { limits, expired: Expired::Keep, threads: 1, shards: 1 },
+            scratch: Keyspace::new(1, 1),
+        }
+    }
+
+    /// Loads an RDB file.
+    pub fn load(&mut self, file: &RdbFile, expired: Expired) -> Result<Summary, String> {
+        let options = LoadOptions { expired, ..self.options };
+        let slots = self.slots;
+        let summary = file
+            .load_parallel(&options, &|key: &[u8]| slots.shard_of_key(key), &Queues(&self.queues))
+            .map_err(|e| e.to_string())?;
+        self.settle()?;
+        Ok(summary)
+    }
+
+    /// Takes one key over.
+    pub fn entry(&mut self, entry: Loaded) -> Result<(), String> {
+        let owner = self.slots.shard_of_key(&entry.key);
+        self.flush(owner)?;
+        self.send(owner, Work::Entries(vec![entry]))
+    }
+
+    /// Applies the records of a frame.
+    pub fn apply(&mut self, records: &[u8]) -> Result<(), String> {
+        for record in Records::new(records) {
+            let Record { db, opcode, args } = record.map_err(|e| e.to_string())?;
+            let command = Table::get().by_opcode(opcode).ok_or_else(|| {
+                format!("opcode {opcode} is unknown: was it written by a newer version?")
+            })?;
+            let args = ArgBuf::from_parts(
+                std::iter::once(command.spec.name.as_bytes()).chain(args.as_args().iter_from(0)),
+            );
+            self.command(db as usize, command, args)?;
+        }
+        Ok(())
+    }
+
+    /// Applies one command.
+    pub fn command(
+        &mut self,
+        db: usize,
+        command: &'static Command,
+        args: ArgBuf,
+    ) -> Result<(), String> {
+        if db >= self.databases {
+            return Err(format!(
+                "database {db} does not exist: raise 'databases' above {}",
+                self.databases
+            ));
+        }
+        if !matches!(command.spec.scope, Scope::Keys) {
+            for owner in 0..self.queues.len() {
+                self.plan(owner, Planned { db, command, args: args.clone() })?;
+            }
+            return Ok(());
+        }
+        let positions = command.spec.key_positions(args.as_args()).map_err(|e| e.to_string())?;
+        let mut owners: Vec<usize> =
+            positions.iter().map(|at| self.slots.shard_of_key(args.as_args().at(*at))).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        match owners.as_slice() {
+            [] => self.plan(0, Planned { db, command, args }),
+            [owner] => self.plan(*owner, Planned { db, command, args }),
+            _ => self.borrowed(db, command, &args, &positions, &owners),
+        }
+    }
+
+    fn borrowed(
+        &mut self,
+        db: usize,
+        command: &'static Command,
+        args: &ArgBuf,
+        positions: &[usize],
+        owners: &[usize],
+    ) -> Result<(), String> {
+        let names_db = command.spec.args.iter().any(|arg| arg.token == Some("DB"));
+        let dbs: Vec<usize> = if names_db { (0..self.databases).collect() } else { vec![db] };
+        let mut keys: Vec<KeyPlace> = Vec::new();
+        for at in positions {
+            let key = args.as_args().at(*at);
+            keys.extend(dbs.iter().map(|db| (*db, key.to_vec())));
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        for owner in owners {
+            self.flush(*owner)?;
+            let (sender, receiver) = mpsc::sync_channel(1);
+            let mine: Vec<KeyPlace> = keys
+                .iter()
+                .filter(|(_, key)| self.slots.shard_of_key(key) == *owner)
+                .cloned()
+                .collect();
+            self.send(*owner, Work::Lend(mine.clone(), sender))?;
+            let lent = receiver.recv().map_err(|_| "a loading thread has stopped".to_owned())?;
+            for ((db, _), entry) in mine.iter().zip(lent) {
+                entry.into_iter().for_each(|entry| self.scratch.checkin(*db, entry));
+            }
+        }
+        run(&mut self.scratch, &Planned { db, command, args: args.clone() })?;
+        for owner in owners {
+            let mine: Vec<KeyPlace> = keys
+                .iter()
+                .filter(|(_, key)| self.slots.shard_of_key(key) == *owner)
+                .cloned()
+                .collect();
+            let back = mine
+                .iter()
+                .filter_map(|(db, key)| Some((*db, self.scratch.checkout(*db, key)?)))
+                .collect();
+            self.send(*owner, Work::TakeBack(back))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything that was sent is done.
+    pub fn settle(&mut self) -> Result<(), String> {
+        for owner in 0..self.queues.len() {
+            self.flush(owner)?;
+            let (sender, receiver) = mpsc::sync_channel(1);
+            self.send(owner, Work::Lend(Vec::new(), sender))?;
+            if receiver.recv().is_err() {
+                return Err(self.failure(owner));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the threads; their keyspaces.
+    pub fn finish(mut self) -> Result<Vec<Keyspace>, String> {
+        for owner in 0..self.queues.len() {
+            self.flush(owner)?;
+        }
+        self.queues.clear();
+        self.threads
+            .drain(..)
+            .map(|thread| thread.join().unwrap_or_else(|_| Err("a loading thread panicked".into())))
+            .collect()
+    }
+
+    fn plan(&mut self, owner: usize, planned: Planned) -> Result<(), String> {
+        let Some(waiting) = self.waiting.get_mut(owner) else { return Ok(()) };
+        waiting.push(planned);
+        if waiting.len() >= COMMANDS { self.flush(owner) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, owner: usize) -> Result<(), String> {
+        match self.waiting.get_mut(owner) {
+            Some(waiting) if !waiting.is_empty() => {
+                let commands = std::mem::replace(waiting, Vec::with_capacity(COMMANDS));
+                self.send(owner, Work::Commands(commands))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn send(&mut self, owner: usize, work: Work) -> Result<(), String> {
+        let sent = self.queues.get(owner).map(|queue| queue.send(work).is_ok());
+        if sent == Some(true) { Ok(()) } else { Err(self.failure(owner)) }
+    }
+
+    /// Why an owner has stopped.
+    fn failure(&mut self, owner: usize) -> String {
+        if owner >= self.threads.len() {
+            return "there is no such shard".into();
+        }
+        let thread = self.threads.remove(owner);
+        self.queues.clear();
+        match thread.join() {
+            Ok(Err(reason)) => reason,
+            Ok(Ok(_)) => "a loading thread has stopped".into(),
+            Err(_) => "a loading thread panicked".into(),
+        }
+    }
+}
+
+/// The queues as a loader's threads see them.
+struct Queues<'a>(&'a [SyncSender<Work>]);
+
+impl Sink for Queues<'_> {
+    fn batch(&self, shard: usize, entries: Vec<Loaded>) -> Result<(), String> {
+        let sent = self.0.get(shard).map(|queue| queue.send(Work::Entries(entries)).is_ok());
+        if sent == Some(true) {
+            Ok(())
+        } else {
+            Err("the thread that owns these keys has stopped".into())
+        }
+    }
+}
+
+/// An owner's thread.
+fn own(mut keyspace: Keyspace, queue: &Receiver<Work>) -> Result<Keyspace, String> {
+    for work in queue {
+        match work {
+            Work::Entries(entries) => {
+                entries.into_iter().try_for_each(|entry| store(&mut keyspace, entry))?
+            }
+            Work::Commands(commands) => {
+                commands.iter().try_for_each(|planned| run(&mut keyspace, planned))?
+            }
+            Work::Lend(keys, back) => {
+                let lent = keys.iter().map(|(db, key)| keyspace.checkout(*db, key)).collect();
+                // Nobody waits only when the loading has failed elsewhere.
+                let _ = back.send(lent);
+            }
+            Work::TakeBack(entries) => {
+                entries.into_iter().for_each(|(db, entry)| keyspace.checkin(db, entry))
+            }
+        }
+    }
+    Ok(keyspace)
+}
+
+fn store(keyspace: &mut Keyspace, entry: Loaded) -> Result<(), String> {
+    let index = entry.db as usize;
+    if index >= keyspace.databases() {
+        return Err(format!(
+            "the file has keys in database {index}: raise 'databases' above {index}"
+        ));
+    }
+    let mut db = keyspace.db(index, 0, Mode::Replay);
+    let before = db.len();
+    db.set(&entry.key, entry.value, entry.expire_at_ms);
+    if db.len() == before {
+        let key = String::from_utf8_lossy(&entry.key).into_owned();
+        return Err(format!(
+            "key '{key}' of database {index} stands twice in the file (again at byte {})",
+            entry.offset
+        ));
+    }
+    Ok(())
+}
+
+fn run(keyspace: &mut Keyspace, planned: &Planned) -> Result<(), String> {
+    let mut reply = NoReply::default();
+    let args = planned.args.as_args();
+    if !planned.command.spec.arity_fits(args.len()) {
+        return Err(format!("a logged {} has {} arguments", planned.command.spec.name, args.len()));
+    }
+    let mut ctx = Ctx { db: keyspace.db(planned.db, 0, Mode::Replay), reply: &mut reply };
+    let result = (planned.command.run)(&mut ctx, args);
+    match result.err().or(reply.error) {
+        None => Ok(()),
+        Some(error) => Err(format!("{} cannot be applied: {error}", planned.command.spec.name)),
+    }
+}

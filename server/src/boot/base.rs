@@ -1,0 +1,54 @@
+//! The first base of a log that begins with imported data.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+
+use ringstone_engine::serial::{RdbWriter, SnapshotWriter};
+use ringstone_persist::disk::{StdDisk, block_on};
+use ringstone_persist::log::{Base, Manifest};
+use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
+
+use super::Boot;
+
+/// Its name: its cut is GSN 0.
+pub const FIRST: &str = "base-0.rdb";
+const STEP_BYTES: usize = 1 << 20;
+
+/// Writes all keyspaces as the log's base and names it in MANIFEST, durably.
+pub fn write_first(dir: &Path, boot: &mut Boot, manifest: &mut Manifest) -> Result<(), String> {
+    let path = dir.join(FIRST);
+    let fail = |e: std::io::Error| format!("{}: {e}", path.display());
+    let temporary = dir.join("base.rdb.new");
+    let mut file = std::fs::File::create(&temporary).map_err(fail)?;
+    let created_s = u64::try_from(crate::rt::clock::unix_ms() / 1000).unwrap_or(0);
+    let header =
+        Header { created_s, is_aof_base: true, functions: &boot.functions, ..Header::default() }
+            .encode();
+    file.write_all(&header.bytes).map_err(fail)?;
+    let offsets = AtomicU64::new(header.bytes.len() as u64);
+    let mut blocks = Vec::new();
+    for (shard, keyspace) in boot.keyspaces.iter_mut().enumerate() {
+        let mut part = BlockWriter::new(u32::try_from(shard).unwrap_or(u32::MAX), &offsets);
+        let mut writer = SnapshotWriter::new(RdbWriter::default());
+        keyspace.snapshot_begin();
+        loop {
+            let done = keyspace.snapshot_step(&mut writer, STEP_BYTES);
+            if writer.entries() > 0 {
+                let (mut block, entries) = writer.take_block();
+                part.seal(&mut block, entries);
+                file.write_all(&block).map_err(fail)?;
+            }
+            if done {
+                break;
+            }
+        }
+        blocks.extend(part.into_entries());
+    }
+    let (_, bytes) = tail(&header, blocks).map_err(|e| e.to_string())?;
+    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(fail)?;
+    std::fs::rename(&temporary, &path).map_err(fail)?;
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(fail)?;
+    manifest.set_base(Base { file_name: FIRST.into(), cut_gsn: 0 }, []);
+    block_on(manifest.store(&StdDisk, dir)).map_err(fail)
+}

@@ -1,0 +1,120 @@
+//! CLIENT and its subcommands.
+
+mod info;
+mod kill;
+mod pause;
+mod settings;
+
+use ringstone_engine::Error;
+use ringstone_engine::cmd::{Acl, Flags, Group, Spec};
+
+use super::HostCommand;
+pub use pause::Pause;
+pub use settings::checked_name;
+
+/// The family's commands.
+pub const COMMANDS: &[&HostCommand] = &[&CLIENT];
+
+static CLIENT: HostCommand = HostCommand {
+    spec: Spec {
+        name: "client",
+        arity: -2,
+        group: Group::Connection,
+        since: "2.4.0",
+        complexity: "Depends on subcommand.",
+        summary: "A container for commands about connections.",
+        ..Spec::DEFAULT
+    },
+    run: super::container,
+    subs: &[
+        &settings::GETNAME,
+        &settings::ID,
+        &settings::NO_EVICT,
+        &settings::NO_TOUCH,
+        &settings::REPLY,
+        &settings::SETINFO,
+        &settings::SETNAME,
+        &info::INFO,
+        &info::LIST,
+        &kill::KILL,
+        &pause::PAUSE,
+        &pause::UNPAUSE,
+        &HELP,
+    ],
+};
+
+/// What most subcommands have in common.
+const SUB: Spec = Spec {
+    flags: Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE),
+    acl: Acl::CONNECTION,
+    group: Group::Connection,
+    ..Spec::DEFAULT
+};
+
+/// The same of those for administrators.
+const ADMIN_SUB: Spec = Spec { flags: SUB.flags.union(Flags::ADMIN), ..SUB };
+
+static HELP: HostCommand = HostCommand {
+    spec: Spec {
+        name: "client|help",
+        arity: 2,
+        flags: Flags::LOADING.union(Flags::STALE),
+        since: "5.0.0",
+        summary: "Lists the subcommands.",
+        ..SUB
+    },
+    run: |host, _| {
+        super::help(
+            host,
+            "CLIENT",
+            &[
+                "GETNAME",
+                "    Return the name of the current connection.",
+                "ID",
+                "    Return the ID of the current connection.",
+                "INFO",
+                "    Return information about the current client connection.",
+                "KILL <ip:port>",
+                "    Kill connection made from <ip:port>.",
+                "KILL <option> <value> [<option> <value> [...]]",
+                "    Kill connections. Options are:",
+                "    * ADDR (<ip:port>|<unixsocket>:0)",
+                "    * LADDR (<ip:port>|<unixsocket>:0)",
+                "    * TYPE (normal|master|replica|pubsub)",
+                "    * USER <username>",
+                "    * SKIPME (yes|no)",
+                "    * ID <client-id>",
+                "LIST [options ...]",
+                "    Return information about client connections. Options:",
+                "    * TYPE (normal|master|replica|pubsub)",
+                "    * ID <client-id> [<client-id> ...]",
+                "NO-EVICT (ON|OFF)",
+                "    Protect the current connection from being evicted.",
+                "NO-TOUCH (ON|OFF)",
+                "    Keep the commands of this connection from changing the LRU/LFU of keys.",
+                "PAUSE <timeout> [WRITE|ALL]",
+                "    Suspend all, or just write, clients for <timeout> milliseconds.",
+                "REPLY (ON|OFF|SKIP)",
+                "    Control the replies sent to the current connection.",
+                "SETINFO (LIB-NAME|LIB-VER) <value>",
+                "    Name the client library of the current connection.",
+                "SETNAME <name>",
+                "    Assign the name <name> to the current connection.",
+                "UNPAUSE",
+                "    Stop the current client pause, resuming traffic.",
+            ],
+        )
+    },
+    subs: &[],
+};
+
+/// ON or OFF.
+fn on_off(word: &[u8]) -> Result<bool, Error> {
+    if word.eq_ignore_ascii_case(b"on") {
+        Ok(true)
+    } else if word.eq_ignore_ascii_case(b"off") {
+        Ok(false)
+    } else {
+        Err(Error::Syntax)
+    }
+}

@@ -1,0 +1,199 @@
+//! CLIENT INFO and CLIENT LIST.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use ringstone_engine::cmd::{Arg, ArgKind, Spec};
+use ringstone_engine::num::parse_i64;
+use ringstone_engine::{Error, Reply, Tree};
+
+use super::super::{HostCommand, Outcome};
+use super::{ADMIN_SUB, SUB};
+use crate::ask::ask_all;
+use crate::conn::Conn;
+use crate::rt::socket;
+use crate::shard::Shard;
+
+/// One connection as CLIENT LIST shows it.
+pub(super) fn line(conn: &Conn, now_ms: i64, unix_path: &Path) -> String {
+    let (peer, local) = addresses(conn, unix_path);
+    let info = conn.info.as_deref();
+    let text = |bytes: Option<&Vec<u8>>| {
+        bytes.map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default()
+    };
+    let mut flags = String::new();
+    if conn.close_after_reply {
+        flags.push('c');
+    }
+    if conn.blocked {
+        flags.push('b');
+    }
+    if conn.unix {
+        flags.push('U');
+    }
+    if conn.no_evict {
+        flags.push('e');
+    }
+    if conn.no_touch {
+        flags.push('T');
+    }
+    if flags.is_empty() {
+        flags.push('N');
+    }
+    let memory = conn.inbuf.capacity() + conn.output_capacity() + size_of::<Conn>();
+    format!(
+        "id={} addr={peer} laddr={local} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} \
+         qbuf-free={} argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user=default \
+         redir=-1 resp={} lib-name={} lib-ver={}",
+        conn.client_id,
+        conn.fd,
+        text(info.map(|i| &i.name)),
+        (now_ms - conn.since_ms) / 1000,
+        (now_ms - conn.last_ms) / 1000,
+        conn.db,
+        conn.inbuf.len(),
+        conn.inbuf.capacity() - conn.inbuf.len(),
+        conn.output_capacity(),
+        conn.output_bytes(),
+        conn.last_command,
+        if conn.resp3 { 3 } else { 2 },
+        text(info.map(|i| &i.lib_name)),
+        text(info.map(|i| &i.lib_version)),
+    )
+}
+
+/// Peer and local address as CLIENT LIST shows them.
+pub(super) fn addresses(conn: &Conn, unix_path: &Path) -> (String, String) {
+    if conn.unix {
+        return (format!("{}:0", unix_path.display()), format!("{}:0", unix_path.display()));
+    }
+    let (peer, local) = socket::names(conn.fd);
+    let text = |address: Option<SocketAddr>| {
+        address.map_or_else(|| "?:0".to_owned(), |address| address.to_string())
+    };
+    (text(peer), text(local))
+}
+
+pub(super) static INFO: HostCommand = HostCommand {
+    spec: Spec {
+        name: "client|info",
+        arity: 2,
+        since: "6.2.0",
+        summary: "Tells about the connection.",
+        tips: &["nondeterministic_output"],
+        ..SUB
+    },
+    run: |host, _| {
+        let path = host.shard.config.unixsocket.clone();
+        let text = line(host.conn, host.shard.now_ms, &path) + "\n";
+        host.reply().verbatim("txt", text.as_bytes());
+        Ok(Outcome::Done)
+    },
+    subs: &[],
+};
+
+pub(super) static LIST: HostCommand = HostCommand {
+    spec: Spec {
+        name: "client|list",
+        arity: -2,
+        since: "2.4.0",
+        complexity: "O(N) where N is the number of client connections",
+        summary: "Tells about all connections.",
+        tips: &["nondeterministic_output"],
+        args: &[
+            Arg {
+                optional: true,
+                token: Some("TYPE"),
+                ..Arg::one_of(
+                    "client_type",
+                    &[
+                        Arg::word("normal", "NORMAL"),
+                        Arg::word("master", "MASTER"),
+                        Arg::word("replica", "REPLICA"),
+                        Arg::word("pubsub", "PUBSUB"),
+                    ],
+                )
+            },
+            Arg {
+                optional: true,
+                token: Some("ID"),
+                ..Arg::block("id", &[Arg::new("client-id", ArgKind::Integer).multiple()])
+            },
+        ],
+        ..ADMIN_SUB
+    },
+    run: |host, args| {
+        let filter = if args.len() == 4 && args.is(2, "TYPE") {
+            Filter::Normal(is_normal_type(args.at(3))?)
+        } else if args.len() > 3 && args.is(2, "ID") {
+            let ids: Option<Vec<u64>> = args
+                .iter_from(3)
+                .map(|id| parse_i64(id).and_then(|id| u64::try_from(id).ok()))
+                .collect();
+            Filter::Ids(ids.ok_or(Error::text("ERR Invalid client ID"))?)
+        } else if args.len() == 2 {
+            Filter::All
+        } else {
+            return Err(Error::Syntax);
+        };
+        let mine = (
+            host.conn.client_id,
+            line(host.conn, host.shard.now_ms, &host.shard.config.unixsocket.clone()),
+        );
+        host.later(|shard| async move {
+            let lists = ask_all(&shard, Shard::client_lines).await;
+            let mut all: Vec<(u64, String)> =
+                lists.into_iter().flatten().filter(|(id, _)| *id != mine.0).collect();
+            all.push(mine);
+            all.sort_unstable_by_key(|(id, _)| *id);
+            let text: String = all
+                .into_iter()
+                .filter(|(id, _)| filter.takes(*id))
+                .map(|(_, line)| line + "\n")
+                .collect();
+            Tree::Verbatim("txt".into(), text.into_bytes())
+        })
+    },
+    subs: &[],
+};
+
+enum Filter {
+    All,
+    /// All are normal clients as long as there are no others.
+    Normal(bool),
+    Ids(Vec<u64>),
+}
+
+impl Filter {
+    fn takes(&self, id: u64) -> bool {
+        match self {
+            Filter::All => true,
+            Filter::Normal(yes) => *yes,
+            Filter::Ids(ids) => ids.contains(&id),
+        }
+    }
+}
+
+/// True for `normal`, false for the other types that Redis knows.
+pub(super) fn is_normal_type(word: &[u8]) -> Result<bool, Error> {
+    let lower = word.to_ascii_lowercase();
+    match lower.as_slice() {
+        b"normal" => Ok(true),
+        b"master" | b"slave" | b"replica" | b"pubsub" => Ok(false),
+        _ => Err(Error::owned(format!(
+            "ERR Unknown client type '{}'",
+            String::from_utf8_lossy(word)
+        ))),
+    }
+}
+
+impl Shard {
+    fn client_lines(&mut self) -> Vec<(u64, String)> {
+        let (now_ms, path) = (self.now_ms, self.config.unixsocket.clone());
+        self.conns
+            .iter_mut()
+            .filter(|conn| !conn.closing)
+            .map(|conn| (conn.client_id, line(conn, now_ms, &path)))
+            .collect()
+    }
+}

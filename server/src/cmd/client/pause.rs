@@ -1,0 +1,127 @@
+//! CLIENT PAUSE and UNPAUSE. Every shard keeps its own copy of the pause; a command that may not run yet waits with its
+//! connection.
+
+use std::collections::VecDeque;
+
+use ringstone_engine::cmd::{Arg, ArgKind, Flags, Spec};
+use ringstone_engine::num::parse_i64;
+use ringstone_engine::{ArgBuf, Args, Error, Tree};
+
+use super::super::HostCommand;
+use super::ADMIN_SUB;
+use crate::ask::ask_all;
+use crate::conn::{Conn, ConnId};
+use crate::shard::Shard;
+use crate::table::Entry;
+
+/// Whether commands have to wait, and which do.
+#[derive(Default)]
+pub struct Pause {
+    until_ms: i64,
+    writes_only: bool,
+    waiting: VecDeque<(ConnId, &'static Entry, ArgBuf)>,
+}
+
+impl Pause {
+    /// True when a command of this row has to wait at `now_ms`.
+    pub fn holds(&self, spec: &Spec, now_ms: i64) -> bool {
+        now_ms < self.until_ms
+            && (!self.writes_only || spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE))
+            && !spec.name.starts_with("client|")
+    }
+
+    /// True when somebody waits although the pause is over.
+    pub fn is_over(&self, now_ms: i64) -> bool {
+        !self.waiting.is_empty() && now_ms >= self.until_ms
+    }
+}
+
+impl Shard {
+    /// The command waits until the pause is over.
+    pub(crate) fn wait_for_unpause(
+        &mut self,
+        conn: &mut Conn,
+        entry: &'static Entry,
+        args: Args<'_>,
+    ) {
+        conn.blocked = true;
+        self.pause.waiting.push_back((conn.id, entry, ArgBuf::from(args)));
+    }
+
+    /// Runs what waited.
+    pub(crate) fn resume_paused(&mut self) {
+        self.pause.until_ms = 0;
+        for (id, _, args) in std::mem::take(&mut self.pause.waiting) {
+            let Some(mut conn) = self.conns.take(id) else { continue };
+            conn.blocked = false;
+            self.command(&mut conn, args.as_args());
+            self.go_on(&mut conn);
+            self.settle(conn);
+        }
+    }
+}
+
+pub(super) static PAUSE: HostCommand = HostCommand {
+    spec: Spec {
+        name: "client|pause",
+        arity: -3,
+        since: "3.0.0",
+        summary: "Has commands wait for a while.",
+        args: &[
+            Arg::new("timeout", ArgKind::Integer),
+            Arg {
+                optional: true,
+                ..Arg::one_of("mode", &[Arg::word("write", "WRITE"), Arg::word("all", "ALL")])
+            },
+        ],
+        ..ADMIN_SUB
+    },
+    run: |host, args| {
+        let writes_only = match args.len() {
+            3 => false,
+            4 if args.is(3, "WRITE") => true,
+            4 if args.is(3, "ALL") => false,
+            _ => return Err(Error::Syntax),
+        };
+        let timeout = parse_i64(args.at(2))
+            .ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
+        if timeout < 0 {
+            return Err(Error::text("ERR timeout is negative"));
+        }
+        let until_ms = host
+            .shard
+            .now_ms
+            .checked_add(timeout)
+            .ok_or(Error::text("ERR timeout is out of range"))?;
+        host.later(|shard| async move {
+            ask_all(&shard, move |there| {
+                // A pause that is under way is never weakened or shortened.
+                let running = there.now_ms < there.pause.until_ms;
+                there.pause.writes_only = writes_only && (!running || there.pause.writes_only);
+                there.pause.until_ms =
+                    if running { there.pause.until_ms.max(until_ms) } else { until_ms };
+            })
+            .await;
+            Tree::Simple("OK".into())
+        })
+    },
+    subs: &[],
+};
+
+pub(super) static UNPAUSE: HostCommand = HostCommand {
+    spec: Spec {
+        name: "client|unpause",
+        arity: 2,
+        since: "6.2.0",
+        summary: "Ends CLIENT PAUSE.",
+        complexity: "O(N) Where N is the number of paused clients",
+        ..ADMIN_SUB
+    },
+    run: |host, _| {
+        host.later(|shard| async move {
+            ask_all(&shard, Shard::resume_paused).await;
+            Tree::Simple("OK".into())
+        })
+    },
+    subs: &[],
+};

@@ -1,0 +1,191 @@
+//! CONFIG GET, SET, REWRITE, RESETSTAT.
+
+use std::sync::Arc;
+
+use ringstone_engine::cmd::{Arg, ArgKind, Flags, Group, Spec};
+use ringstone_engine::glob;
+use ringstone_engine::{Args, Error, Reply, Tree};
+
+use super::{Host, HostCommand, Outcome};
+use crate::ask::ask_all;
+use crate::config::Config;
+use crate::shard::Shard;
+
+/// The family's commands.
+pub const COMMANDS: &[&HostCommand] = &[&CONFIG];
+
+const SUB: Spec = Spec {
+    flags: Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::LOADING).union(Flags::STALE),
+    group: Group::Server,
+    since: "2.0.0",
+    ..Spec::DEFAULT
+};
+
+static CONFIG: HostCommand = HostCommand {
+    spec: Spec {
+        name: "config",
+        arity: -2,
+        group: Group::Server,
+        since: "2.0.0",
+        complexity: "Depends on subcommand.",
+        summary: "A container for commands about parameters.",
+        ..Spec::DEFAULT
+    },
+    run: super::container,
+    subs: &[&GET, &SET, &REWRITE, &RESETSTAT, &HELP],
+};
+
+static GET: HostCommand = HostCommand {
+    spec: Spec {
+        name: "config|get",
+        arity: -3,
+        complexity: "O(N) when N is the number of configuration parameters provided",
+        summary: "Tells the values of parameters.",
+        args: &[Arg::new("parameter", ArgKind::String).multiple()],
+        ..SUB
+    },
+    run: |host, args| {
+        let patterns: Vec<&[u8]> = args.iter_from(2).collect();
+        let found = host.shard.shared.with_config(|store| {
+            store.get(&patterns, |pattern, name| glob::matches_ignoring_case(pattern, name))
+        });
+        let mut reply = host.reply();
+        reply.map(found.len());
+        for (name, value) in found {
+            reply.bulk(&name);
+            reply.bulk(&value);
+        }
+        Ok(Outcome::Done)
+    },
+    subs: &[],
+};
+
+static SET: HostCommand = HostCommand {
+    spec: Spec {
+        name: "config|set",
+        arity: -4,
+        complexity: "O(N) when N is the number of configuration parameters provided",
+        summary: "Sets parameters, all or none.",
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+        args: &[Arg {
+            multiple: true,
+            ..Arg::block(
+                "parameter_value",
+                &[Arg::new("parameter", ArgKind::String), Arg::new("value", ArgKind::String)],
+            )
+        }],
+        ..SUB
+    },
+    run: set,
+    subs: &[],
+};
+
+fn set(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
+    let words: Vec<&[u8]> = args.iter_from(2).collect();
+    let local = host.conn.is_local();
+    let shared = host.shard.shared.clone();
+    let config = shared
+        .with_config(|store| {
+            let change = store.set(&words, local)?;
+            if change.touches("dir")
+                && let Err(e) = std::fs::metadata(&store.config().dir)
+            {
+                return Err(store.roll_back(change, "dir", &e.to_string()));
+            }
+            Ok(store.config().clone())
+        })
+        .map_err(|e| Error::owned(e.to_string()))?;
+    if let Some(log) = shared.log() {
+        log.set_level(config.loglevel);
+    }
+    let config = Arc::new(config);
+    host.later(move |shard| async move {
+        ask_all(&shard, move |there| there.apply_config(&config)).await;
+        Tree::Simple("OK".into())
+    })
+}
+
+impl Shard {
+    /// Takes over new values.
+    pub(crate) fn apply_config(&mut self, config: &Arc<Config>) {
+        self.config = config.clone();
+        self.keyspace.limits = crate::limits::encoding(config, self.keyspace.limits.hash_seed);
+        let shards = self.shards();
+        self.commit.set_mode(crate::boot::sync_mode(config.appendfsync), shards);
+        self.prepare_segments();
+    }
+}
+
+static REWRITE: HostCommand = HostCommand {
+    spec: Spec {
+        name: "config|rewrite",
+        arity: 2,
+        since: "2.8.0",
+        summary: "Writes the values in force to the configuration file.",
+        ..SUB
+    },
+    run: |host, _| {
+        let shared = host.shard.shared.clone();
+        host.later(|shard| async move {
+            let result = crate::snapshot::on_helper(&shard, move || {
+                shared.with_config(|store| store.rewrite().map_err(|e| e.to_string()))
+            })
+            .await;
+            match result {
+                Some(Ok(())) => Tree::Simple("OK".into()),
+                Some(Err(reason)) => Tree::Error(Error::owned(reason)),
+                None => Tree::Error(Error::text("ERR the helper is gone")),
+            }
+        })
+    },
+    subs: &[],
+};
+
+static RESETSTAT: HostCommand = HostCommand {
+    spec: Spec {
+        name: "config|resetstat",
+        arity: 2,
+        summary: "Sets counters back to zero.",
+        ..SUB
+    },
+    run: |host, _| {
+        host.later(|shard| async move {
+            ask_all(&shard, |there| {
+                there.stats = crate::stats::Stats::default();
+                there.keyspace.stats = ringstone_engine::keyspace::Stats::default();
+                there.keyspace.reset_lazyfreed_objects();
+            })
+            .await;
+            Tree::Simple("OK".into())
+        })
+    },
+    subs: &[],
+};
+
+static HELP: HostCommand = HostCommand {
+    spec: Spec {
+        name: "config|help",
+        arity: 2,
+        flags: Flags::LOADING.union(Flags::STALE),
+        since: "5.0.0",
+        summary: "Lists the subcommands.",
+        ..SUB
+    },
+    run: |host, _| {
+        super::help(
+            host,
+            "CONFIG",
+            &[
+                "GET <pattern>",
+                "    Return parameters matching the glob-like <pattern> and their values.",
+                "SET <directive> <value>",
+                "    Set the configuration <directive> to <value>.",
+                "RESETSTAT",
+                "    Reset statistics reported by the INFO command.",
+                "REWRITE",
+                "    Rewrite the configuration file.",
+            ],
+        )
+    },
+    subs: &[],
+};

@@ -1,0 +1,132 @@
+//! Commands that act on the connection, the process or all shards: rows like the engine's, with another `run`.
+//!
+//! A command is one file or shares one with its close relatives; its family's list below names it.
+
+pub mod client;
+pub mod command;
+pub mod config;
+pub mod connection;
+pub mod debug;
+pub mod info;
+pub mod save;
+pub mod shutdown;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use ringstone_engine::cmd::Spec;
+use ringstone_engine::{Args, Error, Tree};
+
+use crate::conn::Conn;
+use crate::flow::execute::RespReply;
+use crate::shard::{Shard, ShardRef};
+
+/// What a host command works with.
+pub struct Host<'a> {
+    /// The connection's shard.
+    pub shard: &'a mut Shard,
+    /// The connection.
+    pub conn: &'a mut Conn,
+}
+
+impl Host<'_> {
+    /// Where the reply goes.
+    pub fn reply(&mut self) -> RespReply<'_> {
+        let resp3 = self.conn.resp3;
+        RespReply::new(self.conn.reply_buffer(), resp3)
+    }
+    /// Replies `+OK`.
+    pub fn ok(&mut self) -> Result<Outcome, Error> {
+        ringstone_engine::Reply::ok(&mut self.reply());
+        Ok(Outcome::Done)
+    }
+    /// The connection waits for `task`, whose result is the reply.
+    pub fn later<F: Future<Output = Tree> + 'static>(
+        &mut self,
+        task: impl FnOnce(ShardRef) -> F,
+    ) -> Result<Outcome, Error> {
+        let me = self.shard.me().ok_or(Error::text("ERR the server is shutting down"))?;
+        Ok(Outcome::Later(Box::pin(task(me))))
+    }
+}
+
+/// How a host command ended.
+pub enum Outcome {
+    /// Its reply is written.
+    Done,
+    /// Its reply comes from this task.
+    Later(Pin<Box<dyn Future<Output = Tree>>>),
+    /// It has no reply.
+    Silent,
+}
+
+/// A host command's code.
+pub type Run = fn(&mut Host<'_>, Args<'_>) -> Result<Outcome, Error>;
+
+/// A host command.
+pub struct HostCommand {
+    /// The row.
+    pub spec: Spec,
+    /// The code; a container's answers when there is no subcommand.
+    pub run: Run,
+    /// Subcommands.
+    pub subs: &'static [&'static HostCommand],
+}
+
+/// All host commands, by family.
+const FAMILIES: &[&[&HostCommand]] = &[
+    connection::COMMANDS,
+    client::COMMANDS,
+    command::COMMANDS,
+    config::COMMANDS,
+    debug::COMMANDS,
+    info::COMMANDS,
+    save::COMMANDS,
+    shutdown::COMMANDS,
+];
+
+/// All host commands, subcommands not listed.
+pub fn all() -> impl Iterator<Item = &'static HostCommand> {
+    FAMILIES.iter().flat_map(|family| family.iter().copied())
+}
+
+/// A container's own `run`: it was called without a subcommand.
+pub fn container(_: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
+    Err(Error::Arity(String::from_utf8_lossy(args.at(0)).to_ascii_lowercase().into()))
+}
+
+/// The lines of a HELP subcommand.
+pub fn help(host: &mut Host<'_>, name: &str, lines: &[&str]) -> Result<Outcome, Error> {
+    use ringstone_engine::Reply;
+    let mut reply = host.reply();
+    reply.array(lines.len() + 3);
+    reply.simple(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    lines.iter().for_each(|line| reply.simple(line));
+    reply.simple("HELP");
+    reply.simple("    Print this help.");
+    Ok(Outcome::Done)
+}
+
+impl Shard {
+    /// Runs a host command.
+    pub(crate) fn run_host(&mut self, conn: &mut Conn, run: Run, args: Args<'_>) {
+        let mark = conn.reply_mark();
+        match run(&mut Host { shard: self, conn }, args) {
+            Ok(Outcome::Done) => self.after_reply(conn, mark),
+            Ok(Outcome::Silent) => {}
+            Ok(Outcome::Later(task)) => {
+                let Some(me) = self.me() else { return };
+                conn.blocked = true;
+                let id = conn.id;
+                self.queues.spawn(async move {
+                    let reply = task.await;
+                    me.borrow_mut().finish(id, &reply, 0);
+                });
+            }
+            Err(error) => {
+                conn.reply_buffer().truncate(mark);
+                self.reply_error(conn, &error);
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! A connection: bytes in, bytes out, and what its client has set.
+//!
+//! ```text
+//!   received ─> inbuf (only what is left of a packet) ─> commands ─> out ─> sending ─> socket
+//!                                            remote hops ─> pending ┘  (replies keep the order of the commands)
+//!   holds: from this byte of `out` on, replies wait until that batch is safe in the log
+//! ```
+
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+
+use ringstone_engine::Span;
+use ringstone_proto::resp::Decoder;
+
+/// Names a connection of a shard: slot in the shard's slab, and how often that slot was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnId {
+    /// Slot, below 2^24.
+    pub slot: u32,
+    /// Generation.
+    pub generation: u32,
+}
+
+impl ConnId {
+    /// As 56 bits, for ring tokens.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 24 | u64::from(self.slot & 0x00ff_ffff)
+    }
+    /// Back from 56 bits.
+    pub fn from_bits(bits: u64) -> ConnId {
+        ConnId { slot: (bits & 0x00ff_ffff) as u32, generation: (bits >> 24) as u32 }
+    }
+}
+
+/// Replies that may be with other shards before a connection's next command waits.
+const PENDING_MAX: usize = 4096;
+/// Bytes of output that may wait before a connection's next command waits.
+const OUTPUT_PAUSE_BYTES: usize = 64 << 20;
+
+/// Number of a shard's batch of effects, from 1 on; 0 is always safe.
+pub type BatchId = u64;
+
+/// Replies that must wait: everything from `from` (counted over the connection's life) until `batch` is safe.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    from: u64,
+    batch: BatchId,
+}
+
+/// A reply that is out of turn.
+enum Pending {
+    /// Still with another shard.
+    Waiting,
+    /// Here, but something before it is not.
+    Ready { bytes: Vec<u8>, batch: BatchId },
+}
+
+/// Whether CLIENT REPLY lets replies through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// All.
+    On,
+    /// None.
+    Off,
+    /// Not the next one.
+    Skip,
+}
+
+/// What a client has said about itself.
+#[derive(Clone, Debug, Default)]
+pub struct ClientInfo {
+    /// CLIENT SETNAME.
+    pub name: Vec<u8>,
+    /// CLIENT SETINFO LIB-NAME.
+    pub lib_name: Vec<u8>,
+    /// CLIENT SETINFO LIB-VER.
+    pub lib_version: Vec<u8>,
+}
+
+/// A connection.
+pub struct Conn {
+    /// Where it lives.
+    pub id: ConnId,
+    /// CLIENT ID, unique in the process.
+    pub client_id: u64,
+    /// The socket.
+    pub fd: RawFd,
+    /// True on a unix socket.
+    pub unix: bool,
+    /// Selected database.
+    pub db: usize,
+    /// RESP3 after HELLO 3.
+    pub resp3: bool,
+    /// A password is not needed or was given.
+    pub authenticated: bool,
+    /// CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+    /// CLIENT NO-EVICT.
+    pub no_evict: bool,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
+    /// Name and library, when given.
+    pub info: Option<Box<ClientInfo>>,
+    /// When it connected, in ms since 1970.
+    pub since_ms: i64,
+    /// When its last command came, in ms since 1970.
+    pub last_ms: i64,
+    /// Its last command.
+    pub last_command: &'static str,
+    /// Commands so far.
+    pub commands: u64,
+    /// Waits for something before its next command may run.
+    pub blocked: bool,
+    /// To be closed when all replies have left.
+    pub close_after_reply: bool,
+    /// Shut down; goes when the last request has completed.
+    pub closing: bool,
+    /// A multishot receive is under way.
+    pub receiving: bool,
+    /// That receive is being cancelled because too much input waits.
+    pub input_paused: bool,
+    /// In the shard's list of connections to flush.
+    pub dirty: bool,
+    /// Input that is not a whole command yet, or may not run yet.
+    pub inbuf: Vec<u8>,
+    /// Where the decoder is.
+    pub decoder: Decoder,
+    /// Arguments found of an incomplete command.
+    pub spans: Vec<Span>,
+    /// Since when the output has been above the soft limit, in ms since 1970.
+    pub soft_limit_since_ms: Option<i64>,
+    out: Vec<u8>,
+    /// Bytes that ever left `out` for `sending`.
+    taken: u64,
+    sending: Vec<u8>,
+    sent: usize,
+    in_flight: bool,
+    holds: VecDeque<Hold>,
+    pending: VecDeque<Pending>,
+    pending_first: u64,
+}
+
+impl Conn {
+    /// A fresh connection.
+    pub fn new(id: ConnId, client_id: u64, fd: RawFd, unix: bool, now_ms: i64) -> Conn {
+        Conn {
+            id,
+            client_id,
+            fd,
+            unix,
+            db: 0,
+            resp3: false,
+            authenticated: false,
+            reply_mode: ReplyMode::On,
+            no_evict: false,
+            no_touch: false,
+            info: None,
+            since_ms: now_ms,
+            last_ms: now_ms,
+            last_command: "NULL",
+            commands: 0,
+            blocked: false,
+            close_after_reply: false,
+            closing: false,
+            receiving: false,
+            input_paused: false,
+            dirty: false,
+            inbuf: Vec::new(),
+            decoder: Decoder::new(),
+            spans: Vec::new(),
+            soft_limit_since_ms: None,
+            out: Vec::new(),
+            taken: 0,
+            sending: Vec::new(),
+            sent: 0,
+            in_flight: false,
+            holds: VecDeque::new(),
+            pending: VecDeque::new(),
+            pending_first: 0,
+        }
+    }
+
+    /// True for a client of this host.
+    pub fn is_local(&self) -> bool {
+        self.unix
+            || crate::rt::socket::names(self.fd)
+                .0
+                .is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+    }
+
+    // ---- replies
+
+    /// Where the reply of the command at hand goes.
+    pub fn reply_buffer(&mut self) -> &mut Vec<u8> {
+        if self.pending.is_empty() {
+            return &mut self.out;
+        }
+        if !matches!(self.pending.back(), Some(Pending::Ready { .. })) {
+            self.pending.push_back(Pending::Ready { bytes: Vec::new(), batch: 0 });
+        }
+        match self.pending.back_mut() {
+            Some(Pending::Ready { bytes, .. }) => bytes,
+            _ => &mut self.out,
+        }
+    }
+
+    /// Length of the buffer that [`Conn::reply_buffer`] gives, to take a reply back.
+    pub fn reply_mark(&mut self) -> usize {
+        self.reply_buffer().len()
+    }
+
+    /// The reply that was written since `mark` must wait for `batch`.
+    pub fn hold_since(&mut self, mark: usize, batch: BatchId) {
+        if self.pending.is_empty() {
+            if self.holds.back().is_none_or(|hold| hold.batch < batch) {
+                self.holds.push_back(Hold { from: self.taken + mark as u64, batch });
+            }
+        } else if let Some(Pending::Ready { batch: held, .. }) = self.pending.back_mut() {
+            *held = (*held).max(batch);
+        }
+    }
+
+    /// Keeps a place for the reply of a command that went to another shard; its number.
+    pub fn expect_reply(&mut self) -> u64 {
+        self.pending.push_back(Pending::Waiting);
+        self.pending_first + self.pending.len() as u64 - 1
+    }
+
+    /// Replies that are still with other shards, or behind such.
+    pub fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Fills the place `number`, and moves what is in turn now to the output.
+    pub fn fill_reply(&mut self, number: u64, bytes: Vec<u8>) {
+        let at = number.checked_sub(self.pending_first).and_then(|at| usize::try_from(at).ok());
+        if let Some(slot) = at.and_then(|at| self.pending.get_mut(at)) {
+            *slot = Pending::Ready { bytes, batch: 0 };
+        }
+        while let Some(Pending::Ready { .. }) = self.pending.front() {
+            let Some(Pending::Ready { bytes, batch }) = self.pending.pop_front() else { break };
+            self.pending_first += 1;
+            let mark = self.out.len();
+            self.out.extend_from_slice(&bytes);
+            if batch > 0 && self.holds.back().is_none_or(|hold| hold.batch < batch) {
+                self.holds.push_back(Hold { from: self.taken + mark as u64, batch });
+            }
+        }
+    }
+
+    /// Bytes of replies that wait to leave, in all.
+    pub fn output_bytes(&self) -> usize {
+        let pending = self
+            .pending
+            .iter()
+            .map(|p| if let Pending::Ready { bytes, .. } = p { bytes.len() } else { 0 });
+        self.out.len() + self.sending.len() - self.sent + pending.sum::<usize>()
+    }
+
+    /// Room allocated for replies, in bytes.
+    pub fn output_capacity(&self) -> usize {
+        self.out.capacity() + self.sending.capacity()
+    }
+
+    // ---- sending
+
+    /// The next bytes to send, now that every batch up to `released` is safe; nothing while a send is under way.
+    /// They stay in place until [`Conn::sent`].
+    pub fn next_send(&mut self, released: BatchId) -> Option<&[u8]> {
+        if self.in_flight || self.closing {
+            return None;
+        }
+        if self.sent >= self.sending.len() {
+            self.refill(released);
+        }
+        let bytes = self.sending.get(self.sent..).filter(|bytes| !bytes.is_empty())?;
+        self.in_flight = true;
+        Some(bytes)
+    }
+
+    fn refill(&mut self, released: BatchId) {
+        while self.holds.front().is_some_and(|hold| hold.batch <= released) {
+            self.holds.pop_front();
+        }
+        let free = match self.holds.front() {
+            None => self.out.len(),
+            Some(hold) => usize::try_from(hold.from.saturating_sub(self.taken))
+                .unwrap_or(0)
+                .min(self.out.len()),
+        };
+        self.sending.clear();
+        self.sent = 0;
+        if free == self.out.len() {
+            std::mem::swap(&mut self.sending, &mut self.out);
+        } else {
+            self.sending.extend(self.out.drain(..free));
+        }
+        self.taken += free as u64;
+    }
+
+    /// A send has completed with `len` bytes.
+    pub fn sent(&mut self, len: usize) {
+        self.in_flight = false;
+        self.sent += len;
+    }
+
+    /// True while a send is under way.
+    pub fn is_sending(&self) -> bool {
+        self.in_flight
+    }
+
+    /// True when nothing is left to send, held replies included.
+    pub fn is_drained(&self) -> bool {
+        !self.in_flight
+            && self.sent >= self.sending.len()
+            && self.out.is_empty()
+            && self.pending.is_empty()
+    }
+
+    /// True when replies wait for a batch.
+    pub fn is_held(&self) -> bool {
+        !self.holds.is_empty()
+    }
+
+    /// True when its next command cannot run now.
+    pub fn is_stuck(&self) -> bool {
+        self.blocked
+            || self.pending_len() >= PENDING_MAX
+            || self.output_bytes() >= OUTPUT_PAUSE_BYTES
+    }
+
+    /// Gives back the buffers of an idle connection, so that it costs next to nothing.
+    pub fn shrink(&mut self) {
+        if self.is_drained() {
+            self.out = Vec::new();
+            self.sending = Vec::new();
+            self.sent = 0;
+            self.holds = VecDeque::new();
+            self.pending = VecDeque::new();
+        }
+        if self.inbuf.is_empty() {
+            self.inbuf = Vec::new();
+            self.spans = Vec::new();
+        }
+    }
+
+    /// True when [`Conn::shrink`] would free something.
+    pub fn is_shrinkable(&self) -> bool {
+        (self.is_drained() && self.output_capacity() > 0)
+            || (self.inbuf.is_empty() && self.inbuf.capacity() > 0)
+    }
+}

@@ -1,0 +1,157 @@
+//! What a shard does every now and then: expiry, slow frees, timeouts, save points.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::conn::ConnId;
+use crate::rt::exec::{sleep, yield_if_needed};
+use crate::shard::{Shard, ShardRef};
+use crate::snapshot::Target;
+
+/// Seconds before a failed snapshot is tried again by itself.
+const RETRY_S: i64 = 5;
+/// Keys that one slice of the expiry cycle looks at, per unit of active-expire-effort.
+const EXPIRE_KEYS: usize = 200;
+/// Slices of the expiry cycle in one go; more work is left for the next tick.
+const EXPIRE_SLICES: usize = 25;
+/// Elements that one slice of slow freeing frees.
+const FREE_ELEMENTS: usize = 2000;
+
+/// Runs until the process stops.
+pub async fn run(shard: ShardRef) {
+    let mut ticks = 0u64;
+    loop {
+        let hz = u64::from(shard.borrow().config.hz.clamp(1, 500));
+        sleep(Duration::from_millis(1000 / hz)).await;
+        if shard.borrow().has_stopped() {
+            return;
+        }
+        shard.borrow_mut().tick();
+        if ticks.is_multiple_of(hz) {
+            shard.borrow_mut().each_second();
+        }
+        ticks += 1;
+        expire(&shard).await;
+        free(&shard).await;
+    }
+}
+
+async fn expire(shard: &ShardRef) {
+    for _ in 0..EXPIRE_SLICES {
+        let more = {
+            let mut this = shard.borrow_mut();
+            if !this.tx.locks.is_free()
+                || this.commit.check_writable(false, &this.shared.saving).is_err()
+            {
+                return;
+            }
+            let effort = this.config.active_expire_effort as usize;
+            let now_ms = crate::rt::clock::unix_ms();
+            let report = this.keyspace.expire_cycle(now_ms, EXPIRE_KEYS * effort);
+            if !this.keyspace.effects.is_empty() {
+                this.wake();
+            }
+            report.expired * 4 > EXPIRE_KEYS * effort
+        };
+        if !more {
+            return;
+        }
+        yield_if_needed().await;
+    }
+}
+
+async fn free(shard: &ShardRef) {
+    while shard.borrow_mut().keyspace.free_some(FREE_ELEMENTS) {
+        yield_if_needed().await;
+    }
+}
+
+impl Shard {
+    fn tick(&mut self) {
+        self.now_ms = crate::rt::clock::unix_ms();
+        self.keyspace.set_clock(self.now_ms);
+        let now = u64::try_from(self.now_ms).unwrap_or(0);
+        let mut wakes = false;
+        if let Some(writer) = self.commit.writer() {
+            writer.tick(now);
+            wakes = !writer.is_idle();
+        }
+        if self.pause.is_over(self.now_ms) {
+            self.resume_paused();
+            wakes = true;
+        }
+        if wakes || !self.tx.stalled.is_empty() {
+            self.wake();
+        }
+    }
+
+    fn each_second(&mut self) {
+        self.stats.commands_per_s = self.stats.commands - self.stats.sampled_commands;
+        self.stats.sampled_commands = self.stats.commands;
+        self.close_idle_clients();
+        if self.index == 0 {
+            self.save_if_due();
+        }
+    }
+
+    fn close_idle_clients(&mut self) {
+        let (now_ms, timeout_ms) = (self.now_ms, i64::from(self.config.timeout) * 1000);
+        let mut late: Vec<ConnId> = Vec::new();
+        for conn in self.conns.iter_mut() {
+            if now_ms - conn.last_ms > 2000 && conn.is_shrinkable() {
+                conn.shrink();
+            }
+            if timeout_ms > 0 && !conn.blocked && now_ms - conn.last_ms > timeout_ms {
+                late.push(conn.id);
+            }
+        }
+        for id in late {
+            self.close_id(id);
+        }
+    }
+
+    /// Save points, and the rewrite of a log that has grown.
+    fn save_if_due(&mut self) {
+        let saving = &self.shared.saving;
+        if saving.is_busy() {
+            return;
+        }
+        let now_s = self.now_ms / 1000;
+        let changes = u64::try_from(saving.changes.load(Ordering::Relaxed)).unwrap_or(0);
+        let age_s = u64::try_from(now_s - saving.last_save_s.load(Ordering::Relaxed)).unwrap_or(0);
+        let tried_lately = saving.last_failed.load(Ordering::Relaxed)
+            && now_s - saving.last_try_s.load(Ordering::Relaxed) <= RETRY_S;
+        let due = self
+            .config
+            .save
+            .iter()
+            .find(|point| changes >= point.changes.max(1) && age_s > point.seconds);
+        if let Some(point) = due
+            && !tried_lately
+        {
+            tracing::info!("{changes} changes in {} seconds: saving", point.seconds);
+            self.spawn_save(Target::Dump);
+            return;
+        }
+        let base = saving.base_bytes.load(Ordering::Relaxed);
+        let log = saving.log_bytes.load(Ordering::Relaxed);
+        let percentage = u64::from(self.config.auto_aof_rewrite_percentage);
+        let grown = log.saturating_mul(100) >= base.max(1).saturating_mul(percentage);
+        if self.commit.has_log()
+            && percentage > 0
+            && base + log > self.config.auto_aof_rewrite_min_size
+            && grown
+            && !saving.last_rewrite_failed.load(Ordering::Relaxed)
+        {
+            tracing::info!(
+                "the log has grown to {log} bytes beyond its base of {base} bytes: rewriting it"
+            );
+            self.spawn_save(Target::Base);
+        }
+    }
+
+    /// True when the process ends and this shard has nothing left to do.
+    pub fn has_stopped(&self) -> bool {
+        self.shared.stopping.load(Ordering::Acquire)
+    }
+}

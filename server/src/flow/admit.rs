@@ -1,0 +1,77 @@
+//! Step 3: is there such a command, and may it run now?
+
+use std::borrow::Cow;
+
+use ringstone_engine::cmd::Flags;
+use ringstone_engine::{Args, Error};
+
+use crate::conn::Conn;
+use crate::shard::Shard;
+use crate::table::Entry;
+
+/// A command that may run. Only [`Shard::admit`] makes one, so that no later step can be reached around it.
+pub struct Admitted<'a> {
+    /// The command, a subcommand where there are some.
+    pub entry: &'static Entry,
+    /// Its arguments.
+    pub args: Args<'a>,
+    _private: (),
+}
+
+impl Shard {
+    /// Takes one command through the steps.
+    pub(crate) fn command(&mut self, conn: &mut Conn, args: Args<'_>) {
+        self.stats.commands += 1;
+        conn.commands += 1;
+        conn.last_ms = self.now_ms;
+        self.mark_dirty(conn);
+        match self.admit(conn, args) {
+            Ok(admitted) => self.route(conn, admitted),
+            Err(error) => self.reply_error(conn, &error),
+        }
+    }
+
+    fn admit<'a>(&self, conn: &mut Conn, args: Args<'a>) -> Result<Admitted<'a>, Error> {
+        let top = self.table.find(args.at(0)).ok_or_else(|| unknown_command(args))?;
+        let entry = if top.subs.is_empty() || args.len() < 2 {
+            top
+        } else {
+            top.sub(args).ok_or_else(|| unknown_sub(top, args))?
+        };
+        let flags = entry.spec.flags;
+        if !conn.authenticated && !flags.contains(Flags::NO_AUTH) {
+            return Err(Error::text("NOAUTH Authentication required."));
+        }
+        if !entry.spec.arity_fits(args.len()) {
+            return Err(Error::Arity(Cow::Borrowed(entry.spec.name)));
+        }
+        conn.last_command = entry.spec.name;
+        if flags.contains(Flags::WRITE) || entry.spec.name == "ping" {
+            self.commit
+                .check_writable(self.config.stop_writes_on_bgsave_error, &self.shared.saving)?;
+        }
+        Ok(Admitted { entry, args, _private: () })
+    }
+}
+
+fn unknown_command(args: Args<'_>) -> Error {
+    let mut list = String::new();
+    for arg in args.iter_from(1) {
+        if list.len() >= 128 {
+            break;
+        }
+        let room = 128 - list.len();
+        list.push('\'');
+        list.push_str(&String::from_utf8_lossy(arg.get(..room).unwrap_or(arg)));
+        list.push_str("' ");
+    }
+    let name = args.at(0);
+    let name = String::from_utf8_lossy(name.get(..128).unwrap_or(name));
+    Error::owned(format!("ERR unknown command '{name}', with args beginning with: {list}"))
+}
+
+fn unknown_sub(top: &Entry, args: Args<'_>) -> Error {
+    let sub = args.at(1);
+    let sub = String::from_utf8_lossy(sub.get(..128).unwrap_or(sub)).into_owned();
+    Error::UnknownSubcommand(sub, top.spec.name.to_ascii_uppercase())
+}

@@ -1,0 +1,491 @@
+//! Step 6: the batch of a pass is closed, gets its number, and goes into the log.
+//!
+//! ```text
+//!   effects ─ close ─> GSN ─> LogWriter ─> disk ─> watermark ─> released ─> replies leave
+//!                                 always: through the ring, several groups in flight
+//!                                 else:   one pwrite, here and now
+//! ```
+//!
+//! Invariant: no reply leaves before its batch is released, and a batch is released when every GSN up to its own is written
+//! (`everysec`, `no`) or durable (`always`) on *all* shards.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ringstone_engine::{Error, Keyspace};
+use ringstone_persist::disk::{StdDisk, block_on};
+use ringstone_persist::log::writer::Ticket;
+use ringstone_persist::log::{
+    FrameKind, Health, LogWriter, SegmentId, SyncMode, WriteRequest, prepare_segment,
+};
+
+use super::intake::kind;
+use crate::conn::{BatchId, ConnId};
+use crate::map::Map;
+use crate::msg::Msg;
+use crate::rt::file::LogFile;
+use crate::rt::ring::{Completion, Token};
+use crate::shard::Shard;
+use crate::shared::Saving;
+use crate::tx::locks::KeyHash;
+
+/// Slots of the table "which batch wrote this key last"; a collision makes a reply wait for nothing.
+const RECENT: usize = 1 << 14;
+
+/// A shard's log and what waits for it.
+pub struct Commit {
+    log: Option<Log>,
+    /// Number of the batch that is open.
+    open: BatchId,
+    /// Every batch up to this one is safe.
+    released: BatchId,
+    /// Closed batches that are not released, with their GSN.
+    closed: VecDeque<(BatchId, u64)>,
+    /// Batches may not close: a transaction over the whole shard waits for its GSN.
+    holds: u32,
+    /// Reads may see a batch that is not released.
+    tracks_reads: bool,
+    recent: Box<[BatchId]>,
+    waiting: VecDeque<(BatchId, ConnId)>,
+    messages: VecDeque<(BatchId, usize, Msg)>,
+}
+
+struct Log {
+    writer: LogWriter,
+    dir: PathBuf,
+    files: Map<SegmentId, LogFile>,
+    in_flight: Map<u64, WriteRequest>,
+    /// Bytes written since the base.
+    bytes: u64,
+}
+
+impl Commit {
+    /// The commit step of one of `shards` shards, with the log's writer and directory if there is a log.
+    pub fn new(log: Option<(LogWriter, PathBuf)>, shards: usize) -> Commit {
+        let mut commit = Commit {
+            log: None,
+            open: 1,
+            released: 0,
+            closed: VecDeque::new(),
+            holds: 0,
+            tracks_reads: false,
+            recent: Box::new([]),
+            waiting: VecDeque::new(),
+            messages: VecDeque::new(),
+        };
+        if let Some((writer, dir)) = log {
+            commit.tracks_reads = shards > 1 || writer.mode() == SyncMode::Always;
+            commit.recent = vec![0; RECENT].into_boxed_slice();
+            commit.log = Some(Log {
+                writer,
+                dir,
+                files: Map::default(),
+                in_flight: Map::default(),
+                bytes: 0,
+            });
+        }
+        commit
+    }
+
+    /// True when there is a log.
+    pub fn has_log(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// True when replies may have to wait.
+    pub fn holds_replies(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Number of the open batch.
+    pub fn open_batch(&self) -> BatchId {
+        self.open
+    }
+
+    /// Every batch up to this one is safe.
+    pub fn released(&self) -> BatchId {
+        self.released
+    }
+
+    /// The batch that a reply about this key waits for; a write makes it the open one.
+    pub fn note_key(&mut self, key: KeyHash, wrote: bool) -> BatchId {
+        if !self.tracks_reads {
+            return if wrote { self.open } else { 0 };
+        }
+        let at = key as usize % RECENT;
+        let Some(recent) = self.recent.get_mut(at) else { return 0 };
+        if wrote {
+            *recent = self.open;
+        }
+        if *recent > self.released { *recent } else { 0 }
+    }
+
+    /// The last batch that changed anything, for replies about the whole keyspace.
+    pub fn last_batch(&self, keyspace: &Keyspace) -> BatchId {
+        if !keyspace.effects.is_empty() {
+            self.open
+        } else {
+            self.closed.back().map_or(0, |(batch, _)| *batch)
+        }
+    }
+
+    /// Sends a message to another shard as soon as `batch` is safe (0: with this pass).
+    pub fn send_when_safe(&mut self, batch: BatchId, to: usize, message: Msg) {
+        self.messages.push_back((batch, to, message));
+    }
+
+    /// Looks at the connection again when more batches are safe.
+    pub fn wait_for_release(&mut self, conn: ConnId) {
+        let batch = self.closed.front().map_or(self.open, |(batch, _)| *batch);
+        self.waiting.push_back((batch, conn));
+    }
+
+    /// Keeps batches from closing, and replies from leaving, until [`Commit::unhold`].
+    pub fn hold(&mut self) {
+        self.holds += 1;
+    }
+
+    /// Ends one [`Commit::hold`].
+    pub fn unhold(&mut self) {
+        self.holds = self.holds.saturating_sub(1);
+    }
+
+    /// True while a transaction over the whole shard waits for its GSN.
+    pub fn is_held(&self) -> bool {
+        self.holds > 0
+    }
+
+    /// True when writers have to wait because the disk is behind.
+    pub fn is_stalled(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.writer.is_stalled())
+    }
+
+    /// An error when writes cannot be made durable now.
+    pub fn check_writable(&self, stop_on_save_error: bool, saving: &Saving) -> Result<(), Error> {
+        if let Some(log) = &self.log
+            && log.writer.health() != Health::Ok
+        {
+            let why = log.writer.last_error().unwrap_or("no space for the log").to_owned();
+            return Err(Error::owned(format!("MISCONF Errors writing to the AOF file: {why}")));
+        }
+        if stop_on_save_error && saving.last_failed.load(Ordering::Relaxed) {
+            return Err(Error::text(
+                "MISCONF Ringstone is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \
+                 that may modify the data set are disabled, because this instance is configured to report errors during \
+                 writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the log for details \
+                 about the RDB error.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Health of the log, its last error, and bytes that wait to be written.
+    pub fn health(&self) -> (Health, Option<String>, usize) {
+        self.log.as_ref().map_or((Health::Ok, None, 0), |log| {
+            (
+                log.writer.health(),
+                log.writer.last_error().map(str::to_owned),
+                log.writer.pending_bytes(),
+            )
+        })
+    }
+
+    /// True when all that was pushed is durable.
+    pub fn is_clean(&self) -> bool {
+        self.log.as_ref().is_none_or(|log| log.writer.is_idle())
+    }
+
+    /// The writer, for cuts, mode changes and shutdown.
+    pub fn writer(&mut self) -> Option<&mut LogWriter> {
+        self.log.as_mut().map(|log| &mut log.writer)
+    }
+
+    /// Ends logging (`CONFIG SET appendonly no`), or begins it.
+    pub fn replace_log(&mut self, log: Option<(LogWriter, PathBuf)>, shards: usize) {
+        let fresh = Commit::new(log, shards);
+        self.log = fresh.log;
+        self.tracks_reads = fresh.tracks_reads;
+        self.recent = fresh.recent;
+        self.closed.clear();
+        self.released = self.open;
+        self.open += 1;
+    }
+
+    /// Changes `appendfsync`.
+    pub fn set_mode(&mut self, mode: SyncMode, shards: usize) {
+        if let Some(log) = &mut self.log {
+            log.writer.set_mode(mode);
+            self.tracks_reads = shards > 1 || mode == SyncMode::Always;
+        }
+    }
+
+    /// The GSN of another shard's transaction changed keys of this one: replies about them wait for it.
+    pub fn note_foreign(&mut self, gsn: u64, keys: &[KeyHash]) {
+        let batch = self.open;
+        self.open += 1;
+        // GSNs of the queue must not fall, so a smaller one waits a little longer than it had to.
+        let gsn = self.closed.back().map_or(gsn, |(_, last)| gsn.max(*last));
+        self.closed.push_back((batch, gsn));
+        for key in keys {
+            let at = *key as usize % RECENT;
+            if let Some(recent) = self.recent.get_mut(at) {
+                *recent = batch;
+            }
+        }
+    }
+
+    /// Number that the replies of a batch with this GSN wait for.
+    fn push_closed(&mut self, gsn: u64) -> BatchId {
+        let batch = self.open;
+        self.open += 1;
+        self.closed.push_back((batch, gsn));
+        batch
+    }
+}
+
+impl Shard {
+    /// The end of a pass: what was written becomes safe, and what is safe leaves.
+    pub(crate) fn commit_and_reply(&mut self) -> bool {
+        let mut worked = false;
+        if !self.commit.is_held() {
+            self.close_batch();
+            worked |= self.drive_log();
+            worked |= self.release();
+            self.flush_replies();
+        }
+        let net = &mut self.net;
+        self.mesh.flush(|fd| net.wake_peer(fd, Token::new(kind::IGNORE, 0)));
+        worked || !self.dirty.is_empty() || self.commit.is_held()
+    }
+
+    /// Gives the effects of the open batch their number and their place in the log.
+    pub(crate) fn close_batch(&mut self) {
+        if self.keyspace.effects.is_empty() || self.commit.is_held() {
+            return;
+        }
+        let changes = i64::try_from(self.keyspace.effects.count()).unwrap_or(i64::MAX);
+        self.shared.saving.changes.fetch_add(changes, Ordering::Relaxed);
+        let mut effects = self.keyspace.effects.take();
+        self.append(FrameKind::Batch, effects.bytes());
+        effects.clear();
+        self.keyspace.effects = effects;
+    }
+
+    /// Appends a frame and says which batch its replies wait for, and its GSN.
+    pub(crate) fn append(&mut self, frame: FrameKind, records: &[u8]) -> (BatchId, Option<u64>) {
+        let Some(log) = &mut self.commit.log else {
+            return (0, None);
+        };
+        let gsn = self.shared.watermarks.take_gsn(self.index);
+        let wall_ms = u64::try_from(self.now_ms).unwrap_or(0);
+        if let Err(e) =
+            log.writer.push(gsn, wall_ms, self.shared.watermarks.synced(), frame, records)
+        {
+            // Nothing may be acknowledged from here on: the log has no place for what was done.
+            tracing::error!("the log of shard {} is broken: {e}", self.index);
+            std::process::abort();
+        }
+        log.bytes += records.len() as u64;
+        self.shared.saving.log_bytes.fetch_add(records.len() as u64 + 64, Ordering::Relaxed);
+        (self.commit.push_closed(gsn), Some(gsn))
+    }
+
+    fn drive_log(&mut self) -> bool {
+        let Some(log) = &mut self.commit.log else { return false };
+        let mut worked = false;
+        while let Some((segment, offset, bytes)) = log.writer.take_buffered() {
+            let result = match open_segment(&mut log.files, &log.dir, segment, false) {
+                Ok(file) => file.write_all_at(bytes, offset).map(|()| bytes.len()),
+                Err(e) => Err(e),
+            };
+            log.writer.buffered_done(result);
+            worked = true;
+        }
+        while let Some(request) = log.writer.next_write() {
+            worked = true;
+            let token = Token::new(kind::LOG_WRITE, request.ticket.to_u64());
+            match open_segment(&mut log.files, &log.dir, request.segment, true) {
+                Ok(file) => {
+                    self.net.write_at(file.fd(), request.bytes(), request.offset, token);
+                    log.in_flight.insert(request.ticket.to_u64(), request);
+                }
+                Err(e) => {
+                    let ticket = request.ticket;
+                    drop(request);
+                    log.writer.write_done(ticket, Err(e));
+                }
+            }
+        }
+        while let Some(request) = log.writer.next_sync() {
+            let token = Token::new(kind::LOG_SYNC, request.ticket.to_u64());
+            match open_segment(
+                &mut log.files,
+                &log.dir,
+                request.segment,
+                log.writer.mode() == SyncMode::Always,
+            ) {
+                Ok(file) => self.net.sync_data(file.fd(), token),
+                Err(e) => log.writer.sync_done(request.ticket, Err(e)),
+            }
+        }
+        self.prepare_segments();
+        worked
+    }
+
+    /// Has the helper make the segments ready that the log will need.
+    pub(crate) fn prepare_segments(&mut self) {
+        let Some(log) = &mut self.commit.log else { return };
+        let (shared, index) = (&self.shared, self.index);
+        while let Some(job) = log.writer.next_preparation() {
+            if let Some(old) = job.recycle {
+                log.files.remove(&old);
+            }
+            let (dir, back) = (log.dir.clone(), Arc::clone(shared));
+            shared.helper.run(move || {
+                let result = block_on(prepare_segment(&StdDisk, &dir, &job));
+                back.post(index, move |shard| shard.on_segment_prepared(job.id, result));
+            });
+        }
+        while let Some(old) = log.writer.next_removal() {
+            log.files.remove(&old);
+            let path = log.dir.join(old.file_name());
+            shared.helper.run(move || {
+                if let Err(e) = std::fs::remove_file(&path) {
+                    tracing::warn!("{} could not be removed: {e}", path.display());
+                }
+            });
+        }
+    }
+
+    fn on_segment_prepared(&mut self, id: SegmentId, result: std::io::Result<()>) {
+        let Some(log) = &mut self.commit.log else { return };
+        match result {
+            Ok(()) => log.writer.spare_ready(id),
+            Err(e) => {
+                tracing::error!(
+                    "log segment {id} cannot be prepared in {}: {e}. Writes are refused until there is space.",
+                    log.dir.display()
+                );
+                log.writer.spare_failed(id, &e);
+            }
+        }
+    }
+
+    pub(crate) fn on_log_written(&mut self, completion: Completion) {
+        let Some(log) = &mut self.commit.log else { return };
+        let number = completion.token.id();
+        drop(log.in_flight.remove(&number));
+        let result = completion.to_result();
+        if let Err(e) = &result {
+            tracing::error!("a write to the log of shard {} failed: {e}", self.index);
+        }
+        log.writer.write_done(Ticket::from_u64(number), result);
+        if log.writer.health() == Health::Fatal {
+            tracing::error!(
+                "the log cannot be written even into a fresh segment: stopping, nothing was acknowledged that is not durable"
+            );
+            std::process::exit(1);
+        }
+    }
+
+    pub(crate) fn on_log_synced(&mut self, completion: Completion) {
+        let Some(log) = &mut self.commit.log else { return };
+        let result = completion.to_result().map(drop);
+        if let Err(e) = &result {
+            tracing::error!(
+                "fdatasync of the log of shard {} failed: {e}. Writes are refused until a new base is durable.",
+                self.index
+            );
+        }
+        log.writer.sync_done(Ticket::from_u64(completion.token.id()), result);
+        self.mend_log();
+    }
+
+    /// After a failed sync only a new base makes the log whole again.
+    fn mend_log(&mut self) {
+        if self.commit.health().0 == Health::NeedsNewBase {
+            crate::snapshot::request_rewrite(self);
+        }
+    }
+
+    /// Publishes how far this shard's log is, and releases the batches that are safe by now.
+    fn release(&mut self) -> bool {
+        let commit = &mut self.commit;
+        if let Some(log) = &commit.log {
+            let marks = &self.shared.watermarks;
+            marks.publish(self.index, log.writer.written_below(), log.writer.synced_below());
+            let safe = if log.writer.mode() == SyncMode::Always {
+                marks.synced()
+            } else {
+                marks.written()
+            };
+            while let Some((batch, gsn)) = commit.closed.front().copied() {
+                if gsn > safe {
+                    break;
+                }
+                commit.released = batch;
+                commit.closed.pop_front();
+            }
+            self.shared.set_waiting(self.index, !commit.closed.is_empty());
+            if self.mesh.shards() > 1 {
+                let (net, index) = (&mut self.net, self.index);
+                for peer in self.shared.waiting_peers(index) {
+                    self.mesh.wake_one(peer, |fd| net.wake_peer(fd, Token::new(kind::IGNORE, 0)));
+                }
+            }
+        }
+        let mut worked = false;
+        while commit.messages.front().is_some_and(|(batch, _, _)| *batch <= commit.released) {
+            let Some((_, to, message)) = commit.messages.pop_front() else { break };
+            self.mesh.send(to, message);
+            worked = true;
+        }
+        while commit.waiting.front().is_some_and(|(batch, _)| *batch <= commit.released) {
+            let Some((_, id)) = commit.waiting.pop_front() else { break };
+            worked = true;
+            if let Some(conn) = self.conns.get(id)
+                && !conn.dirty
+            {
+                conn.dirty = true;
+                self.dirty.push(id);
+            }
+        }
+        worked
+    }
+
+    /// True while something is about to be safe that no completion of this shard will announce.
+    pub(crate) fn must_poll(&mut self) -> bool {
+        let commit = &self.commit;
+        if commit.is_held() {
+            return true;
+        }
+        let Some((_, gsn)) = commit.closed.front() else { return false };
+        match self.commit.log.as_ref().map(|log| log.writer.mode()) {
+            Some(SyncMode::Always) => self.shared.watermarks.synced() >= *gsn,
+            Some(_) => log_is_written(&self.commit) || self.shared.watermarks.written() >= *gsn,
+            None => false,
+        }
+    }
+}
+
+/// This shard has written all of its own, so that a peer in the middle of its write is all that is missing.
+fn log_is_written(commit: &Commit) -> bool {
+    commit.log.as_ref().is_some_and(|log| log.writer.written_below().is_none())
+}
+
+fn open_segment<'a>(
+    files: &'a mut Map<SegmentId, LogFile>,
+    dir: &std::path::Path,
+    segment: SegmentId,
+    direct: bool,
+) -> std::io::Result<&'a LogFile> {
+    use hashbrown::hash_map::Entry;
+    match files.entry(segment) {
+        Entry::Occupied(open) => Ok(open.into_mut()),
+        Entry::Vacant(vacant) => {
+            Ok(vacant.insert(LogFile::open(&dir.join(segment.file_name()), direct)?))
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Step 5: the command runs, on the shard that has its keys.
+
+use ringstone_engine::cmd::Scope;
+use ringstone_engine::keyspace::Mode;
+use ringstone_engine::reply::TreeSink;
+use ringstone_engine::{Args, Ctx, Error, Keyspace, Reply, Tree};
+use ringstone_proto::resp::Encoder;
+
+use super::route::key_hash;
+use crate::conn::{BatchId, Conn, ConnId};
+use crate::msg::{Hop, Msg};
+use crate::shard::Shard;
+use crate::table::{Entry, Run};
+use crate::tx::Waiter;
+
+/// A reply sink that writes RESP.
+pub struct RespReply<'a>(Encoder<'a>, bool);
+
+impl<'a> RespReply<'a> {
+    /// Appends to `out`.
+    pub fn new(out: &'a mut Vec<u8>, resp3: bool) -> Self {
+        RespReply(Encoder::new(out, resp3), resp3)
+    }
+}
+
+impl Reply for RespReply<'_> {
+    fn simple(&mut self, text: &str) {
+        self.0.simple(text);
+    }
+    fn error(&mut self, error: &Error) {
+        self.0.error(error.to_string().as_bytes());
+    }
+    fn int(&mut self, value: i64) {
+        self.0.int(value);
+    }
+    fn bulk(&mut self, bytes: &[u8]) {
+        self.0.bulk(bytes);
+    }
+    fn null(&mut self) {
+        self.0.null();
+    }
+    fn null_array(&mut self) {
+        self.0.null_array();
+    }
+    fn array(&mut self, len: usize) {
+        self.0.array(len);
+    }
+    fn map(&mut self, len: usize) {
+        self.0.map(len);
+    }
+    fn set(&mut self, len: usize) {
+        self.0.set(len);
+    }
+    fn push(&mut self, len: usize) {
+        self.0.push(len);
+    }
+    fn double(&mut self, value: f64) {
+        self.0.double(value);
+    }
+    fn bool(&mut self, value: bool) {
+        self.0.bool(value);
+    }
+    fn verbatim(&mut self, format: &str, text: &[u8]) {
+        self.0.verbatim(format, text);
+    }
+    fn is_resp3(&self) -> bool {
+        self.1
+    }
+}
+
+/// Runs an engine command on a keyspace; its error, if any, is written as the reply.
+pub fn run_data(
+    keyspace: &mut Keyspace,
+    db: usize,
+    now_ms: i64,
+    entry: &Entry,
+    args: Args<'_>,
+    reply: &mut dyn Reply,
+) -> bool {
+    let Run::Data(run) = entry.run else { return true };
+    let mut ctx = Ctx { db: keyspace.db(db, now_ms, Mode::Live), reply };
+    let result = run(&mut ctx, args);
+    if let Err(error) = &result {
+        ctx.reply.error(error);
+    }
+    result.is_ok()
+}
+
+impl Shard {
+    /// Runs a command of one of this shard's connections.
+    pub(crate) fn execute(
+        &mut self,
+        conn: &mut Conn,
+        entry: &'static Entry,
+        args: Args<'_>,
+        cursor_shard: Option<usize>,
+    ) {
+        let (db, resp3) = (conn.db, conn.resp3);
+        let mark = conn.reply_mark();
+        let batch = match cursor_shard {
+            None => self.run_and_note(db, resp3, entry, args, conn.reply_buffer()),
+            Some(shard) => self.run_cursor(db, resp3, entry, args, shard, conn.reply_buffer()),
+        };
+        if batch > 0 {
+            conn.hold_since(mark, batch);
+        }
+        self.after_reply(conn, mark);
+    }
+
+    /// Runs a command that came from another shard, unless a transaction has its keys.
+    pub(crate) fn on_hop(&mut self, hop: Hop) {
+        if !self.tx.stalled.is_empty() {
+            // A hop of the same connection may be among them: the order is kept.
+            self.tx.stalled.push_back(Waiter::Hop(Box::new(hop)));
+        } else if self.may_run_now(hop.db, hop.entry, hop.args.as_args()) {
+            self.execute_hop(hop);
+        } else {
+            let need = super::route::lock_need(hop.entry, hop.args.as_args());
+            self.enqueue(need, Waiter::Hop(Box::new(hop)));
+        }
+    }
+
+    pub(crate) fn execute_hop(&mut self, hop: Hop) {
+        self.stats.commands += 1;
+        let Hop { origin, conn, number, db, resp3, entry, args } = hop;
+        let mut bytes = Vec::new();
+        let batch = match entry.spec.scope {
+            Scope::Cursor(_) => {
+                self.run_cursor(db, resp3, entry, args.as_args(), self.index, &mut bytes)
+            }
+            Scope::Keys | Scope::All(_) => {
+                self.run_and_note(db, resp3, entry, args.as_args(), &mut bytes)
+            }
+        };
+        self.commit.send_when_safe(batch, origin, Msg::HopReply { conn, number, bytes });
+    }
+
+    /// The answer of another shard has come.
+    pub(crate) fn on_hop_reply(&mut self, id: ConnId, number: u64, bytes: Vec<u8>) {
+        let Some(mut conn) = self.conns.take(id) else { return };
+        conn.fill_reply(number, bytes);
+        self.mark_dirty(&mut conn);
+        self.go_on(&mut conn);
+        self.settle(conn);
+    }
+
+    /// Runs a command and says for which batch its reply has to wait: the open one if it wrote, the one that wrote its keys
+    /// last if that is not safe yet, else none (0).
+    fn run_and_note(
+        &mut self,
+        db: usize,
+        resp3: bool,
+        entry: &Entry,
+        args: Args<'_>,
+        out: &mut Vec<u8>,
+    ) -> BatchId {
+        let before = self.keyspace.effects.count();
+        let ok = run_data(
+            &mut self.keyspace,
+            db,
+            self.now_ms,
+            entry,
+            args,
+            &mut RespReply::new(out, resp3),
+        );
+        self.stats.errors += u64::from(!ok);
+        let wrote = self.keyspace.effects.count() != before;
+        self.note(entry, args, wrote)
+    }
+
+    fn run_cursor(
+        &mut self,
+        db: usize,
+        resp3: bool,
+        entry: &Entry,
+        args: Args<'_>,
+        shard: usize,
+        out: &mut Vec<u8>,
+    ) -> BatchId {
+        let before = self.keyspace.effects.count();
+        let mut sink = TreeSink::new(resp3);
+        run_data(&mut self.keyspace, db, self.now_ms, entry, args, &mut sink);
+        let mut tree = sink.into_reply();
+        carry_shard(&mut tree, shard, self.shards());
+        tree.write_to(&mut RespReply::new(out, resp3));
+        let wrote = self.keyspace.effects.count() != before;
+        self.note(entry, args, wrote)
+    }
+
+    fn note(&mut self, entry: &Entry, args: Args<'_>, wrote: bool) -> BatchId {
+        if !self.commit.holds_replies() {
+            return 0;
+        }
+        let open = self.commit.open_batch();
+        let Scope::Keys = entry.spec.scope else {
+            return if wrote { open } else { self.commit.last_batch(&self.keyspace) };
+        };
+        if let Some(at) = entry.one_key {
+            return self.commit.note_key(key_hash(args.at(at)), wrote);
+        }
+        let keys = entry.spec.key_positions(args).unwrap_or_default();
+        let batches = keys.iter().map(|at| self.commit.note_key(key_hash(args.at(*at)), wrote));
+        let batch = batches.max().unwrap_or(0);
+        if wrote { open } else { batch }
+    }
+}
+
+/// Puts the shard into SCAN's cursor: the shard's own cursor, or the next shard when this one is through.
+fn carry_shard(tree: &mut Tree, shard: usize, shards: usize) {
+    let Tree::Array(items) = tree else { return };
+    let Some(Tree::Bulk(cursor)) = items.first_mut() else { return };
+    let inner =
+        std::str::from_utf8(cursor).ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let next = match (inner, shard + 1) {
+        (0, next) if next >= shards => 0,
+        (0, next) => next as u64,
+        (inner, _) => inner * shards as u64 + shard as u64,
+    };
+    *cursor = next.to_string().into_bytes();
+}

@@ -1,0 +1,138 @@
+//! Step 7: replies leave, in order, as soon as what they acknowledge is safe.
+
+use ringstone_engine::{Error, Reply, Tree};
+
+use super::execute::RespReply;
+use super::intake::kind;
+use crate::conn::{BatchId, Conn, ConnId, ReplyMode};
+use crate::rt::ring::{Completion, Token};
+use crate::shard::Shard;
+
+impl Shard {
+    /// Looks at the connection's output at the end of the pass.
+    pub(crate) fn mark_dirty(&mut self, conn: &mut Conn) {
+        if !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(conn.id);
+        }
+    }
+
+    /// Writes an error as the command's reply.
+    pub(crate) fn reply_error(&mut self, conn: &mut Conn, error: &Error) {
+        self.stats.errors += 1;
+        let mark = conn.reply_mark();
+        let resp3 = conn.resp3;
+        RespReply::new(conn.reply_buffer(), resp3).error(error);
+        self.after_reply(conn, mark);
+    }
+
+    /// What CLIENT REPLY has to say about the reply written since `mark`.
+    pub(crate) fn after_reply(&mut self, conn: &mut Conn, mark: usize) {
+        match conn.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::Off => conn.reply_buffer().truncate(mark),
+            ReplyMode::Skip => {
+                conn.reply_buffer().truncate(mark);
+                conn.reply_mode = ReplyMode::On;
+            }
+        }
+    }
+
+    /// A command that left the inline path is done: its reply is written and the connection goes on.
+    pub(crate) fn finish(&mut self, id: ConnId, reply: &Tree, batch: BatchId) {
+        self.stats.errors += u64::from(matches!(reply, Tree::Error(_)));
+        self.finish_with(id, batch, |conn| {
+            let resp3 = conn.resp3;
+            reply.write_to(&mut RespReply::new(conn.reply_buffer(), resp3));
+        });
+    }
+
+    /// The same with a reply that is bytes already.
+    pub(crate) fn finish_raw(&mut self, id: ConnId, reply: &[u8], batch: BatchId) {
+        self.finish_with(id, batch, |conn| conn.reply_buffer().extend_from_slice(reply));
+    }
+
+    fn finish_with(&mut self, id: ConnId, batch: BatchId, write: impl FnOnce(&mut Conn)) {
+        let Some(mut conn) = self.conns.take(id) else { return };
+        let mark = conn.reply_mark();
+        write(&mut conn);
+        if batch > 0 {
+            conn.hold_since(mark, batch);
+        }
+        self.after_reply(&mut conn, mark);
+        conn.blocked = false;
+        self.mark_dirty(&mut conn);
+        self.go_on(&mut conn);
+        self.settle(conn);
+        self.wake();
+    }
+
+    /// Sends what may leave, of all connections that changed.
+    pub(crate) fn flush_replies(&mut self) {
+        let released = self.commit.released();
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for id in dirty.drain(..) {
+            let Some(mut conn) = self.conns.take(id) else { continue };
+            conn.dirty = false;
+            self.flush_conn(&mut conn, released);
+            self.settle(conn);
+        }
+        // What became dirty meanwhile waits for the next pass.
+        if self.dirty.is_empty() {
+            self.dirty = dirty;
+        }
+    }
+
+    fn flush_conn(&mut self, conn: &mut Conn, released: BatchId) {
+        let (fd, id) = (conn.fd, conn.id);
+        self.check_output_limit(conn);
+        if let Some(bytes) = conn.next_send(released) {
+            self.net.send(fd, bytes, Token::new(kind::SEND, id.to_bits()));
+        }
+        if conn.is_held() {
+            self.commit.wait_for_release(id);
+        }
+        if conn.close_after_reply && conn.is_drained() && !conn.closing {
+            self.close(conn);
+        }
+    }
+
+    fn check_output_limit(&mut self, conn: &mut Conn) {
+        let limit = self.config.client_output_buffer_limit.normal;
+        let bytes = conn.output_bytes() as u64;
+        self.stats.output_buffer_max = self.stats.output_buffer_max.max(conn.output_bytes());
+        let soft = limit.soft_bytes > 0 && bytes > limit.soft_bytes;
+        let since = if soft { Some(conn.soft_limit_since_ms.unwrap_or(self.now_ms)) } else { None };
+        conn.soft_limit_since_ms = since;
+        let soft_s = i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX);
+        let too_long = since.is_some_and(|since| (self.now_ms - since) / 1000 > soft_s);
+        if (limit.hard_bytes > 0 && bytes > limit.hard_bytes) || too_long {
+            tracing::warn!(
+                "client id={} closed: {bytes} bytes of output are above client-output-buffer-limit",
+                conn.client_id
+            );
+            self.stats.output_limit_disconnections += 1;
+            self.close(conn);
+        }
+    }
+
+    pub(crate) fn on_sent(&mut self, completion: Completion) {
+        let id = ConnId::from_bits(completion.token.id());
+        let Some(mut conn) = self.conns.take(id) else { return };
+        match completion.to_result() {
+            Ok(len) => {
+                self.stats.output_bytes += len as u64;
+                conn.sent(len);
+                if !conn.is_drained() || conn.close_after_reply {
+                    self.mark_dirty(&mut conn);
+                }
+                self.go_on(&mut conn);
+            }
+            Err(_) => {
+                conn.sent(0);
+                self.close(&mut conn);
+            }
+        }
+        self.settle(conn);
+    }
+}

@@ -1,0 +1,22 @@
+//! Parameters as the engine wants them.
+
+use ringstone_engine::types::EncodingLimits;
+
+use crate::config::Config;
+
+/// Encoding thresholds; `hash_seed` is the keyspace's own.
+pub fn encoding(config: &Config, hash_seed: u64) -> EncodingLimits {
+    EncodingLimits {
+        hash_max_listpack_entries: config.hash_max_listpack_entries,
+        hash_max_listpack_value: config.hash_max_listpack_value,
+        list_max_listpack_size: config.list_max_listpack_size,
+        list_compress_depth: config.list_compress_depth,
+        set_max_intset_entries: config.set_max_intset_entries,
+        zset_max_listpack_entries: config.zset_max_listpack_entries,
+        zset_max_listpack_value: config.zset_max_listpack_value,
+        stream_node_max_bytes: config.stream_node_max_bytes,
+        stream_node_max_entries: config.stream_node_max_entries,
+        hash_seed,
+        string_len_max: usize::try_from(config.proto_max_bulk_len).unwrap_or(usize::MAX),
+    }
+}

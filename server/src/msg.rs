@@ -1,0 +1,124 @@
+//! What shards say to each other.
+
+use ringstone_engine::raw::Entry as KeyEntry;
+use ringstone_engine::{ArgBuf, Tree};
+
+use crate::conn::ConnId;
+use crate::shard::Shard;
+use crate::table::Entry;
+
+/// A command for the shard that owns its keys.
+pub struct Hop {
+    /// Shard of the connection.
+    pub origin: usize,
+    /// The connection.
+    pub conn: ConnId,
+    /// Place of its reply there.
+    pub number: u64,
+    /// Selected database.
+    pub db: usize,
+    /// Form of the reply.
+    pub resp3: bool,
+    /// The command.
+    pub entry: &'static Entry,
+    /// Its arguments.
+    pub args: ArgBuf,
+}
+
+/// A command that runs on every shard at one instant.
+#[derive(Clone)]
+pub struct Part {
+    /// Selected database.
+    pub db: usize,
+    /// Form of replies that depend on it.
+    pub resp3: bool,
+    /// The command.
+    pub entry: &'static Entry,
+    /// Its arguments.
+    pub args: ArgBuf,
+}
+
+/// What a transaction wants of a shard.
+pub enum TxWork {
+    /// These keys, of these databases, lent to the coordinator.
+    Lend(Vec<(usize, Vec<u8>)>),
+    /// The whole shard to itself, to run something there.
+    Whole,
+}
+
+/// What a transaction that has every shard to itself runs on each.
+#[derive(Clone)]
+pub enum WholeRun {
+    /// A command's part.
+    Part(Part),
+    /// The point in time of a snapshot.
+    Cut,
+}
+
+/// What a shard has done for a transaction.
+pub enum TxDone {
+    /// The keys lent, in the order asked; `None` where there is no such key.
+    Lent(Vec<Option<KeyEntry>>),
+    /// The shard is the transaction's.
+    Whole,
+    /// The reply of a part; null for a cut.
+    Ran(Tree),
+    /// Came out of order: start again.
+    Refused,
+}
+
+/// A closure that runs on another shard.
+pub type Call = Box<dyn FnOnce(&mut Shard) + Send>;
+
+/// A message.
+pub enum Msg {
+    /// Run this and answer.
+    Hop(Box<Hop>),
+    /// The answer.
+    HopReply {
+        /// The connection.
+        conn: ConnId,
+        /// Place of the reply.
+        number: u64,
+        /// RESP bytes.
+        bytes: Vec<u8>,
+    },
+    /// A transaction asks for its part.
+    TxAsk {
+        /// The transaction.
+        number: u64,
+        /// Its coordinator's shard.
+        coordinator: usize,
+        /// What is asked for.
+        work: TxWork,
+    },
+    /// A transaction that was given the whole shard runs something there.
+    TxRun {
+        /// The transaction.
+        number: u64,
+        /// Its coordinator's shard.
+        coordinator: usize,
+        /// What it runs.
+        run: WholeRun,
+    },
+    /// The part is done, and held until [`Msg::TxEnd`].
+    TxDone {
+        /// The transaction.
+        number: u64,
+        /// The shard that answers.
+        shard: usize,
+        /// What it did.
+        done: TxDone,
+    },
+    /// The transaction is over: what was lent comes back.
+    TxEnd {
+        /// The transaction.
+        number: u64,
+        /// Its place in the log, if it is there.
+        gsn: Option<u64>,
+        /// Keys that come back, with their databases.
+        entries: Vec<(usize, KeyEntry)>,
+    },
+    /// Run this.
+    Call(Call),
+}

@@ -1,0 +1,139 @@
+//! Executors: one pinned thread a shard, its task queues, timers, and parking.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::time::Duration;
+
+use glommio::io::BufferedFile;
+use glommio::{
+    ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, Shares, TaskQueueHandle,
+};
+
+/// How often a running task is asked to let others in.
+const PREEMPT: Duration = Duration::from_millis(1);
+
+/// A running shard.
+pub struct ShardThread<T: Send + 'static>(ExecutorJoinHandle<T>);
+
+impl<T: Send + 'static> ShardThread<T> {
+    /// Waits for the shard to end.
+    pub fn join(self) -> io::Result<T> {
+        self.0.join().map_err(|e| io::Error::other(e.to_string()))
+    }
+}
+
+/// Starts a shard's thread, pinned to `cpu` if given, and runs `main` on its executor.
+pub fn spawn_shard<G, F, T>(index: usize, cpu: Option<usize>, main: G) -> io::Result<ShardThread<T>>
+where
+    G: FnOnce() -> F + Send + 'static,
+    F: Future<Output = T> + 'static,
+    T: Send + 'static,
+{
+    let placement = cpu.map_or(Placement::Unbound, Placement::Fixed);
+    LocalExecutorBuilder::new(placement)
+        .name(&format!("shard-{index}"))
+        .io_memory(1 << 20)
+        .ring_depth(128)
+        .preempt_timer(PREEMPT)
+        .spawn(main)
+        .map(ShardThread)
+        .map_err(|e| io::Error::other(e.to_string()))
+}
+
+/// The processors that this process may use.
+pub fn cpus() -> Vec<usize> {
+    // SAFETY: all-zero is a valid cpu_set_t, and the call writes at most its size.
+    let set = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) != 0 {
+            return vec![0];
+        }
+        set
+    };
+    let limit = libc::CPU_SETSIZE as usize;
+    // SAFETY: `cpu` is below CPU_SETSIZE.
+    (0..limit).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect()
+}
+
+/// The task queues of a shard.
+#[derive(Clone, Copy)]
+pub struct Queues {
+    serve: TaskQueueHandle,
+    background: TaskQueueHandle,
+}
+
+impl Queues {
+    /// Makes the queues; called once on the shard's own thread.
+    pub fn new() -> Queues {
+        let make =
+            |shares, latency, name| glommio::executor().create_task_queue(shares, latency, name);
+        Queues {
+            serve: make(Shares::Static(1000), Latency::Matters(PREEMPT), "serve"),
+            background: make(Shares::Static(100), Latency::NotImportant, "background"),
+        }
+    }
+    /// Runs a task beside the network reactor, with its priority.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        spawn_into(task, self.serve);
+    }
+    /// Runs a task that may take long: snapshot, rewrite, expiry.
+    pub fn spawn_background(&self, task: impl Future<Output = ()> + 'static) {
+        spawn_into(task, self.background);
+    }
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Queues::new()
+    }
+}
+
+fn spawn_into(task: impl Future<Output = ()> + 'static, queue: TaskQueueHandle) {
+    match glommio::spawn_local_into(task, queue) {
+        Ok(task) => drop(task.detach()),
+        Err(e) => tracing::error!("a task could not be started: {e}"),
+    }
+}
+
+/// Sleeps.
+pub async fn sleep(duration: Duration) {
+    glommio::timer::sleep(duration).await;
+}
+
+/// Lets other tasks run if they have waited long enough.
+pub async fn yield_if_needed() {
+    glommio::executor().yield_if_needed().await;
+}
+
+/// Lets other tasks run.
+pub async fn yield_now() {
+    glommio::executor().yield_now().await;
+}
+
+/// Where a shard sleeps: a read of its ring's eventfd.
+pub struct Parking {
+    file: BufferedFile,
+}
+
+impl Parking {
+    /// Parks on `eventfd`, which stays the caller's.
+    pub fn new(eventfd: RawFd) -> io::Result<Parking> {
+        // SAFETY: dup gives a descriptor of our own, which the file then owns.
+        let file = unsafe {
+            let fd = libc::fcntl(eventfd, libc::F_DUPFD_CLOEXEC, 0);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            BufferedFile::from_raw_fd(fd)
+        };
+        Ok(Parking { file })
+    }
+    /// Waits until the eventfd is signalled.
+    pub async fn wait(&self) {
+        if let Err(e) = self.file.read_at(0, 8).await {
+            tracing::debug!("eventfd {}: {e}", self.file.as_raw_fd());
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Files of a shard: log segments, snapshot blocks, and the helper thread for calls that may block.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::mpsc;
+
+use glommio::io::{DmaFile, OpenOptions as DmaOpenOptions};
+
+/// An open log segment.
+pub struct LogFile(File);
+
+impl LogFile {
+    /// Opens a prepared segment; `direct` for O_DIRECT | O_DSYNC.
+    pub fn open(path: &Path, direct: bool) -> io::Result<LogFile> {
+        let flags = if direct { libc::O_DIRECT | libc::O_DSYNC } else { 0 };
+        OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).map(LogFile)
+    }
+    /// The descriptor, for ring requests.
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+    /// A buffered write at once.
+    pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+}
+
+/// A file that several shards write blocks of, past the page cache.
+pub struct BlockFile(DmaFile);
+
+impl BlockFile {
+    /// Opens (and creates, if `create`) the file for writing.
+    pub async fn open(path: &Path, create: bool) -> io::Result<BlockFile> {
+        let file =
+            DmaOpenOptions::new().write(true).create(create).truncate(create).dma_open(path).await;
+        file.map(BlockFile).map_err(to_io)
+    }
+    /// Writes a block whose offset and length are multiples of 4096.
+    pub async fn write_at(&self, offset: u64, block: &[u8]) -> io::Result<()> {
+        let mut buffer = self.0.alloc_dma_buffer(block.len());
+        buffer
+            .as_bytes_mut()
+            .get_mut(..block.len())
+            .ok_or(io::ErrorKind::InvalidInput)?
+            .copy_from_slice(block);
+        let written = self.0.write_at(buffer, offset).await.map_err(to_io)?;
+        if written == block.len() {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::WriteZero, "short write"))
+        }
+    }
+    /// Closes the file.
+    pub async fn close(self) -> io::Result<()> {
+        self.0.close().await.map_err(to_io)
+    }
+}
+
+fn to_io<T>(error: glommio::GlommioError<T>) -> io::Error {
+    match error {
+        glommio::GlommioError::IoError(e) => e,
+        glommio::GlommioError::EnhancedIoError { source, .. } => source,
+        other => io::Error::other(other.to_string()),
+    }
+}
+
+/// A thread that runs calls which may block, in order.
+pub struct Helper {
+    jobs: mpsc::Sender<Box<dyn FnOnce() + Send>>,
+}
+
+impl Helper {
+    /// Starts it.
+    pub fn start(name: &str) -> io::Result<Helper> {
+        let (jobs, queue) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || queue.into_iter().for_each(|job| job()))?;
+        Ok(Helper { jobs })
+    }
+    /// Queues a call.
+    pub fn run(&self, job: impl FnOnce() + Send + 'static) {
+        if self.jobs.send(Box::new(job)).is_err() {
+            tracing::error!("the helper thread is gone");
+        }
+    }
+}
+
+impl Clone for Helper {
+    fn clone(&self) -> Self {
+        Helper { jobs: self.jobs.clone() }
+    }
+}

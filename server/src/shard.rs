@@ -1,0 +1,231 @@
+//! One shard: its data, its connections, its log, and the pass that drives them.
+//!
+//! ```text
+//!   pass = intake (completions) ─> commands ─> mesh ─> commit (close the batch, write the log) ─> replies
+//! ```
+//!
+//! Invariant: everything here is touched by the shard's own thread only. The reactor borrows the shard for one pass; tasks
+//! borrow it between two awaits, never across one.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use ringstone_engine::{Keyspace, Span};
+
+use crate::config::Config;
+use crate::flow::commit::Commit;
+use crate::flow::intake::Listener;
+use crate::msg::Msg;
+use crate::rt::exec::Queues;
+use crate::rt::mesh::Mesh;
+use crate::rt::ring::{Completion, NetRing};
+use crate::shared::Shared;
+use crate::slab::Slab;
+use crate::stats::Stats;
+use crate::table::Table;
+use crate::tx::Transactions;
+
+/// A shard as its own tasks hold it.
+pub type ShardRef = Rc<RefCell<Shard>>;
+
+/// Messages taken from each peer in one pass.
+const MESSAGES_A_PASS: usize = 512;
+
+/// One shard.
+pub struct Shard {
+    /// Its number.
+    pub index: usize,
+    /// Itself, for tasks that it starts.
+    pub me: Weak<RefCell<Shard>>,
+    /// The ring.
+    pub net: NetRing,
+    /// The way to other shards.
+    pub mesh: Mesh<Msg>,
+    /// Task queues.
+    pub queues: Queues,
+    /// What it listens on.
+    pub listeners: Vec<Listener>,
+    /// Its connections.
+    pub conns: Slab,
+    /// Its data.
+    pub keyspace: Keyspace,
+    /// The parameters as of now.
+    pub config: Arc<Config>,
+    /// Shared by all shards.
+    pub shared: Arc<Shared>,
+    /// All commands.
+    pub table: &'static Table,
+    /// Batches and the log.
+    pub commit: Commit,
+    /// Locks and transactions.
+    pub tx: Transactions,
+    /// Questions to other shards.
+    pub questions: crate::ask::Questions,
+    /// Counters.
+    pub stats: Stats,
+    /// CLIENT PAUSE.
+    pub pause: crate::cmd::client::Pause,
+    /// Connections whose output has to be looked at.
+    pub dirty: Vec<crate::conn::ConnId>,
+    /// Spans of the command at hand, kept to be used again.
+    pub spans: Vec<Span>,
+    /// Now, in ms since 1970, as of this pass.
+    pub now_ms: i64,
+    /// A snapshot under way.
+    pub snapshot: Option<crate::snapshot::Progress>,
+    /// No new connections are taken.
+    pub stopping: bool,
+    completions: Vec<Completion>,
+    messages: Vec<(usize, Msg)>,
+}
+
+/// What a shard is made of.
+pub struct ShardParts {
+    /// Its number.
+    pub index: usize,
+    /// The way to other shards.
+    pub mesh: Mesh<Msg>,
+    /// Its data.
+    pub keyspace: Keyspace,
+    /// Its log.
+    pub commit: Commit,
+    /// The parameters.
+    pub config: Arc<Config>,
+    /// Shared by all shards.
+    pub shared: Arc<Shared>,
+}
+
+impl Shard {
+    /// A shard on the calling thread.
+    pub fn new(parts: ShardParts, net: NetRing) -> ShardRef {
+        let ShardParts { index, mesh, keyspace, commit, config, shared } = parts;
+        mesh.peers().announce(index, net.fd(), net.eventfd());
+        Rc::new_cyclic(|me| {
+            RefCell::new(Shard {
+                index,
+                me: me.clone(),
+                net,
+                mesh,
+                queues: Queues::new(),
+                listeners: Vec::new(),
+                conns: Slab::default(),
+                keyspace,
+                config,
+                shared,
+                table: Table::get(),
+                commit,
+                tx: Transactions::default(),
+                questions: crate::ask::Questions::default(),
+                stats: Stats::default(),
+                pause: crate::cmd::client::Pause::default(),
+                dirty: Vec::new(),
+                spans: Vec::new(),
+                now_ms: crate::rt::clock::unix_ms(),
+                snapshot: None,
+                stopping: false,
+                completions: Vec::new(),
+                messages: Vec::new(),
+            })
+        })
+    }
+
+    /// Itself, for a task.
+    pub fn me(&self) -> Option<ShardRef> {
+        self.me.upgrade()
+    }
+
+    /// Number of shards.
+    pub fn shards(&self) -> usize {
+        self.mesh.shards()
+    }
+
+    /// One pass; false when there was nothing to do.
+    pub fn pass(&mut self) -> bool {
+        self.now_ms = crate::rt::clock::unix_ms();
+        let mut completions = std::mem::take(&mut self.completions);
+        let mut worked = match self.net.enter(&mut completions) {
+            Ok(worked) => worked,
+            Err(e) => {
+                tracing::error!("io_uring_enter failed: {e}");
+                false
+            }
+        };
+        for completion in completions.drain(..) {
+            self.on_completion(completion);
+        }
+        self.completions = completions;
+        for call in self.shared.clone().take_mail(self.index) {
+            call(self);
+            worked = true;
+        }
+        worked |= self.receive();
+        if !self.tx.stalled.is_empty() && !self.commit.is_stalled() {
+            worked |= self.retry_stalled();
+        }
+        worked |= self.commit_and_reply();
+        worked
+    }
+
+    fn receive(&mut self) -> bool {
+        if self.shards() == 1 {
+            return false;
+        }
+        let mut messages = std::mem::take(&mut self.messages);
+        self.mesh.receive(MESSAGES_A_PASS, &mut messages);
+        let worked = !messages.is_empty();
+        for (from, message) in messages.drain(..) {
+            self.on_message(from, message);
+        }
+        self.messages = messages;
+        worked
+    }
+
+    fn on_message(&mut self, from: usize, message: Msg) {
+        match message {
+            Msg::Hop(hop) => self.on_hop(*hop),
+            Msg::HopReply { conn, number, bytes } => self.on_hop_reply(conn, number, bytes),
+            Msg::TxAsk { number, coordinator, work } => self.on_tx_ask(number, coordinator, work),
+            Msg::TxRun { number, coordinator, run } => self.on_tx_run(number, coordinator, run),
+            Msg::TxDone { number, shard, done } => self.tx.on_done(number, shard, done),
+            Msg::TxEnd { number, gsn, entries } => self.on_tx_end(from, number, gsn, entries),
+            Msg::Call(call) => call(self),
+        }
+    }
+
+    /// Gets ready to sleep; false when there is something to do first.
+    pub fn park(&mut self) -> bool {
+        if !self.dirty.is_empty() || self.must_poll() {
+            return false;
+        }
+        if !self.mesh.park() {
+            return false;
+        }
+        if !self.net.arm() {
+            self.mesh.unpark();
+            return false;
+        }
+        true
+    }
+
+    /// Awake again.
+    pub fn unpark(&mut self) {
+        self.mesh.unpark();
+        self.net.disarm();
+    }
+
+    /// Makes the reactor look again, after a task changed something while it may be asleep.
+    pub fn wake(&self) {
+        self.mesh.peers().wake(self.index);
+    }
+
+    /// Runs `call` on shard `to`, at once if that is this one.
+    pub fn call(&mut self, to: usize, call: impl FnOnce(&mut Shard) + Send + 'static) {
+        if to == self.index {
+            call(self);
+        } else {
+            self.mesh.send(to, Msg::Call(Box::new(call)));
+            self.wake();
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What all shards share: counters and watermarks, never data.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use ringstone_peer::SlotMap;
+use ringstone_persist::log::{Manifest, Watermarks};
+
+use crate::config::ConfigStore;
+use crate::log::Log;
+use crate::msg::Call;
+use crate::rt::file::Helper;
+use crate::rt::mesh::Peers;
+use crate::shard::Shard;
+
+/// Shared by all shards of a process.
+pub struct Shared {
+    /// Which shard owns which slot.
+    pub slots: SlotMap,
+    /// The global sequence number, and how far each shard's log is.
+    pub watermarks: Watermarks,
+    /// Wakes shards from other threads.
+    pub peers: Arc<Peers>,
+    /// The next CLIENT ID.
+    pub next_client_id: AtomicU64,
+    /// The next transaction's number.
+    pub next_transaction: AtomicU64,
+    /// Connections of all shards.
+    pub clients: AtomicUsize,
+    /// Every parameter's value and where it came from.
+    config: Mutex<ConfigStore>,
+    /// Calls that may block run there.
+    pub helper: Helper,
+    /// State of saving, for INFO and LASTSAVE.
+    pub saving: Saving,
+    /// Random id of this run, 40 hex digits.
+    pub run_id: String,
+    /// When the process started, in ms since 1970.
+    pub started_ms: i64,
+    /// A shutdown is under way, and may still be aborted.
+    pub ending: AtomicBool,
+    /// Set once: the process ends.
+    pub stopping: AtomicBool,
+    /// The log's MANIFEST.
+    manifest: Mutex<Option<Manifest>>,
+    /// Function libraries that a loaded file held; they go into every snapshot, so that they are not lost.
+    functions: OnceLock<Vec<Vec<u8>>>,
+    /// The server's log of messages.
+    log: OnceLock<Log>,
+    memory_at_start: usize,
+    memory_peak: AtomicUsize,
+    /// Which shards have replies that wait for other shards' logs.
+    waiting: Vec<AtomicBool>,
+    /// Calls from threads that are no shards.
+    mail: Vec<Mailbox>,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    full: AtomicBool,
+    calls: Mutex<Vec<Call>>,
+}
+
+/// State of snapshots and rewrites.
+#[derive(Default)]
+pub struct Saving {
+    /// A snapshot to dump.rdb is being written.
+    pub saving: AtomicBool,
+    /// A base for the log is being written.
+    pub rewriting: AtomicBool,
+    /// A rewrite is wanted as soon as the snapshot under way has ended.
+    pub rewrite_scheduled: AtomicBool,
+    /// A snapshot is wanted as soon as the rewrite under way has ended.
+    pub save_scheduled: AtomicBool,
+    /// When the last snapshot succeeded, in seconds since 1970.
+    pub last_save_s: AtomicI64,
+    /// Changes since then.
+    pub changes: AtomicI64,
+    /// The last snapshot failed.
+    pub last_failed: AtomicBool,
+    /// The last rewrite failed.
+    pub last_rewrite_failed: AtomicBool,
+    /// When the one under way began, in ms since 1970.
+    pub began_ms: AtomicI64,
+    /// When the last one was tried, in seconds since 1970.
+    pub last_try_s: AtomicI64,
+    /// How long the last one took, in seconds; -1 = none.
+    pub last_seconds: AtomicI64,
+    /// The same of the last rewrite.
+    pub last_rewrite_seconds: AtomicI64,
+    /// Successful ones.
+    pub saves: AtomicU64,
+    /// Successful rewrites.
+    pub rewrites: AtomicU64,
+    /// Keys written by the one under way.
+    pub keys_done: AtomicU64,
+    /// Keys that it has to write.
+    pub keys_total: AtomicU64,
+    /// Bytes of the log's base.
+    pub base_bytes: AtomicU64,
+    /// Bytes of log since the base, of all shards.
+    pub log_bytes: AtomicU64,
+    /// Keys loaded at start.
+    pub loaded: AtomicU64,
+    /// Keys that had expired when loaded.
+    pub loaded_expired: AtomicU64,
+}
+
+impl Saving {
+    /// True while a snapshot of either kind is being written.
+    pub fn is_busy(&self) -> bool {
+        self.saving.load(Ordering::Acquire) || self.rewriting.load(Ordering::Acquire)
+    }
+}
+
+impl Saving {
+    /// What was loaded at start: keys and expired keys, bytes of the base and of the log behind it.
+    pub fn note_boot(&self, loaded: (u64, u64), log_bytes: (u64, u64)) {
+        self.loaded.store(loaded.0, Ordering::Relaxed);
+        self.loaded_expired.store(loaded.1, Ordering::Relaxed);
+        self.base_bytes.store(log_bytes.0, Ordering::Relaxed);
+        self.log_bytes.store(log_bytes.1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// What is shared by the shards of `slots`.
+    pub fn new(
+        slots: SlotMap,
+        next_gsn: u64,
+        peers: Arc<Peers>,
+        config: ConfigStore,
+        helper: Helper,
+        seed: [u8; 20],
+    ) -> Shared {
+        let started_ms = crate::rt::clock::unix_ms();
+        let saving = Saving::default();
+        saving.last_save_s.store(started_ms / 1000, Ordering::Relaxed);
+        saving.last_seconds.store(-1, Ordering::Relaxed);
+        saving.last_rewrite_seconds.store(-1, Ordering::Relaxed);
+        Shared {
+            watermarks: Watermarks::new(slots.shards(), next_gsn),
+            slots,
+            peers,
+            next_client_id: AtomicU64::new(1),
+            next_transaction: AtomicU64::new(1),
+            clients: AtomicUsize::new(0),
+            config: Mutex::new(config),
+            helper,
+            saving,
+            run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
+            started_ms,
+            ending: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            manifest: Mutex::new(None),
+            functions: OnceLock::new(),
+            log: OnceLock::new(),
+            memory_at_start: crate::memory::used_bytes(),
+            memory_peak: AtomicUsize::new(0),
+            waiting: (0..slots.shards()).map(|_| AtomicBool::new(false)).collect(),
+            mail: (0..slots.shards()).map(|_| Mailbox::default()).collect(),
+        }
+    }
+
+    /// Works with the log's MANIFEST, on the helper thread.
+    pub fn with_manifest<T>(&self, work: impl FnOnce(Option<&mut Manifest>) -> T) -> T {
+        work(self.manifest.lock().unwrap_or_else(PoisonError::into_inner).as_mut())
+    }
+
+    /// The MANIFEST that recovery left.
+    pub fn set_manifest(&self, manifest: Option<Manifest>) {
+        *self.manifest.lock().unwrap_or_else(PoisonError::into_inner) = manifest;
+    }
+
+    /// Function libraries to be kept.
+    pub fn functions(&self) -> &[Vec<u8>] {
+        self.functions.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Sets them, once at start.
+    pub fn set_functions(&self, functions: Vec<Vec<u8>>) {
+        let _only_once = self.functions.set(functions);
+    }
+
+    /// The server's log of messages.
+    pub fn log(&self) -> Option<&Log> {
+        self.log.get()
+    }
+
+    /// Sets it, once at start.
+    pub fn set_log(&self, log: Log) {
+        let _only_once = self.log.set(log);
+    }
+
+    /// Bytes that the process held before it served anything.
+    pub fn memory_at_start(&self) -> usize {
+        self.memory_at_start
+    }
+
+    /// The most bytes ever seen, `now` included.
+    pub fn memory_peak(&self, now: usize) -> usize {
+        self.memory_peak.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+
+    /// Has shard `index` run `call`, from any thread.
+    pub fn post(&self, index: usize, call: impl FnOnce(&mut Shard) + Send + 'static) {
+        if let Some(mailbox) = self.mail.get(index) {
+            mailbox.calls.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(call));
+            mailbox.full.store(true, Ordering::Release);
+            self.peers.wake(index);
+        }
+    }
+
+    /// What was posted to shard `index`.
+    pub fn take_mail(&self, index: usize) -> Vec<Call> {
+        match self.mail.get(index) {
+            Some(mailbox) if mailbox.full.swap(false, Ordering::AcqRel) => {
+                std::mem::take(&mut *mailbox.calls.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Shard `index` has replies that wait for other shards' logs, or has none.
+    pub fn set_waiting(&self, index: usize, waiting: bool) {
+        if let Some(flag) = self.waiting.get(index)
+            && flag.load(Ordering::Relaxed) != waiting
+        {
+            flag.store(waiting, Ordering::SeqCst);
+        }
+    }
+
+    /// The other shards that have such replies.
+    pub fn waiting_peers(&self, index: usize) -> impl Iterator<Item = usize> {
+        let waiting = self.waiting.iter().enumerate();
+        waiting
+            .filter(move |(peer, flag)| *peer != index && flag.load(Ordering::SeqCst))
+            .map(|(peer, _)| peer)
+    }
+
+    /// Works with the parameters; held for a moment only, by CONFIG and INFO.
+    pub fn with_config<T>(&self, work: impl FnOnce(&mut ConfigStore) -> T) -> T {
+        work(&mut self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,360 @@
+//! Snapshots without fork: `dump.rdb`, and the base of the log.
+//!
+//! ```text
+//!   coordinator: file ─ cut on all shards ─ header ────────────────────────────────── tail ─ fdatasync ─ rename ─ MANIFEST
+//!   each shard:                              blocks at offsets from one counter ──────┘
+//! ```
+//!
+//! Invariant: success is reported only when file and name are durable; the old file stays until then. One snapshot at a time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ringstone_engine::serial::{RdbWriter, SnapshotWriter};
+use ringstone_engine::{Args, cmd::Scope};
+use ringstone_persist::disk::{StdDisk, block_on};
+use ringstone_persist::log::Base;
+use ringstone_persist::rdb::BlockEntry;
+use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
+
+use crate::ask::{Ticket, ask_all};
+use crate::rt::exec::yield_if_needed;
+use crate::rt::file::BlockFile;
+use crate::shard::{Shard, ShardRef};
+use crate::table::Entry;
+
+/// Bytes that are encoded between two looks at other tasks: about 50 us of work.
+const STEP_BYTES: usize = 32 << 10;
+/// A block is written when it has this size.
+const BLOCK_BYTES: usize = 1 << 20;
+/// Pre-images that may wait to be written before writers have to wait, per shard.
+const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// A shard's part of the snapshot under way.
+#[derive(Default)]
+pub struct Progress {
+    /// Keys written so far.
+    pub entries: u64,
+}
+
+/// What a snapshot is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `dump.rdb`.
+    Dump,
+    /// The base of the log.
+    Base,
+}
+
+impl Shard {
+    /// The instant of the cut on this shard.
+    pub(crate) fn begin_snapshot(&mut self) {
+        self.keyspace.snapshot_begin();
+        self.snapshot = Some(Progress::default());
+        if let Some(writer) = self.commit.writer() {
+            writer.rotate();
+        }
+    }
+
+    /// True when so many pre-images wait to be written that writers have to wait.
+    pub(crate) fn snapshot_is_behind(&self, _db: usize, entry: &Entry, _args: Args<'_>) -> bool {
+        matches!(entry.spec.scope, Scope::Keys)
+            && self.keyspace.snapshot_queue_bytes() > QUEUE_BYTES_MAX
+    }
+
+    fn end_snapshot(&mut self) {
+        self.snapshot = None;
+        if self.keyspace.snapshot_is_running() {
+            self.keyspace.snapshot_abort();
+        }
+        self.wake();
+    }
+}
+
+/// Starts a rewrite of the log unless one is under way; a snapshot under way is waited for.
+pub fn request_rewrite(shard: &mut Shard) {
+    shard.call(0, |first| {
+        if first.shared.saving.is_busy() {
+            first.shared.saving.rewrite_scheduled.store(true, Ordering::Release);
+        } else {
+            first.spawn_save(Target::Base);
+        }
+    });
+}
+
+impl Shard {
+    /// Starts a snapshot in the background.
+    pub(crate) fn spawn_save(&mut self, target: Target) {
+        let Some(me) = self.me() else { return };
+        self.queues.spawn(async move {
+            let _logged_where_it_failed = save(&me, target).await;
+        });
+    }
+}
+
+/// Makes a snapshot; an error has been logged already.
+pub async fn save(shard: &ShardRef, target: Target) -> Result<(), String> {
+    let (shared, started_ms) = {
+        let this = shard.borrow();
+        (this.shared.clone(), crate::rt::clock::unix_ms())
+    };
+    let saving = &shared.saving;
+    let flag = if target == Target::Dump { &saving.saving } else { &saving.rewriting };
+    if saving.is_busy() || flag.swap(true, Ordering::AcqRel) {
+        return Err("Background save already in progress".into());
+    }
+    saving.began_ms.store(started_ms, Ordering::Relaxed);
+    saving.last_try_s.store(started_ms / 1000, Ordering::Relaxed);
+    tracing::info!("{} started", name(target));
+    let changes = saving.changes.load(Ordering::Relaxed);
+    let result = write_and_install(shard, target).await;
+    let seconds = (crate::rt::clock::unix_ms() - started_ms) / 1000;
+    match &result {
+        Ok(()) => tracing::info!(
+            "{} done in {} ms",
+            name(target),
+            crate::rt::clock::unix_ms() - started_ms
+        ),
+        Err(e) => tracing::error!("{} failed: {e}", name(target)),
+    }
+    match target {
+        Target::Dump => {
+            saving.last_failed.store(result.is_err(), Ordering::Relaxed);
+            saving.last_seconds.store(seconds, Ordering::Relaxed);
+            if result.is_ok() {
+                saving.changes.fetch_sub(changes, Ordering::Relaxed);
+                saving.last_save_s.store(crate::rt::clock::unix_ms() / 1000, Ordering::Relaxed);
+                saving.saves.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Target::Base => {
+            saving.last_rewrite_failed.store(result.is_err(), Ordering::Relaxed);
+            saving.last_rewrite_seconds.store(seconds, Ordering::Relaxed);
+            saving.rewrites.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
+        }
+    }
+    flag.store(false, Ordering::Release);
+    if saving.rewrite_scheduled.swap(false, Ordering::AcqRel) {
+        shard.borrow_mut().spawn_save(Target::Base);
+    } else if saving.save_scheduled.swap(false, Ordering::AcqRel) {
+        shard.borrow_mut().spawn_save(Target::Dump);
+    }
+    result
+}
+
+fn name(target: Target) -> &'static str {
+    match target {
+        Target::Dump => "snapshot",
+        Target::Base => "log rewrite",
+    }
+}
+
+async fn write_and_install(shard: &ShardRef, target: Target) -> Result<(), String> {
+    let (dir, temporary) = {
+        let this = shard.borrow();
+        let config = &this.config;
+        match target {
+            Target::Dump => {
+                (config.dir.clone(), config.dir.join(format!("temp-{}.rdb", std::process::id())))
+            }
+            Target::Base => {
+                let dir = config.dir.join(&config.appenddirname);
+                let temporary = dir.join("base.rdb.new");
+                (dir, temporary)
+            }
+        }
+    };
+    let result = write_file(shard, target, &temporary).await;
+    let cut = match result {
+        Ok(cut) => cut,
+        Err(e) => {
+            ask_all(shard, Shard::end_snapshot).await;
+            on_helper(shard, move || drop(std::fs::remove_file(temporary))).await;
+            return Err(e);
+        }
+    };
+    match target {
+        Target::Dump => {
+            let path = dir.join(&shard.borrow().config.dbfilename);
+            on_helper(shard, move || install(&temporary, &path))
+                .await
+                .unwrap_or_else(|| Err("the helper is gone".into()))
+        }
+        Target::Base => install_base(shard, dir, temporary, cut.ok_or("there is no log")?).await,
+    }
+}
+
+/// Writes the whole file under its temporary name; the cut's GSN.
+async fn write_file(shard: &ShardRef, target: Target, path: &Path) -> Result<Option<u64>, String> {
+    let fail = |e: std::io::Error| format!("{}: {e}", path.display());
+    let file = BlockFile::open(path, true).await.map_err(fail)?;
+    let cut = crate::tx::global::cut(shard).await;
+    let header = {
+        let this = shard.borrow();
+        let functions = this.shared.functions();
+        Header {
+            created_s: u64::try_from(this.now_ms / 1000).unwrap_or(0),
+            used_memory_bytes: crate::memory::used_bytes() as u64,
+            is_aof_base: target == Target::Base,
+            functions,
+            ..Header::default()
+        }
+        .encode()
+    };
+    file.write_at(0, &header.bytes).await.map_err(fail)?;
+    let offsets = Arc::new(AtomicU64::new(header.bytes.len() as u64));
+    let mut blocks = Vec::new();
+    for part in start_parts(shard, path, &offsets) {
+        blocks.extend(part.get().await.unwrap_or_else(|| Err("a shard is gone".into()))?);
+    }
+    let (offset, bytes) = tail(&header, blocks).map_err(|e| e.to_string())?;
+    file.write_at(offset, &bytes).await.map_err(fail)?;
+    file.close().await.map_err(fail)?;
+    Ok(cut)
+}
+
+type Blocks = Result<Vec<BlockEntry>, String>;
+
+fn start_parts(
+    shard: &ShardRef,
+    path: &Path,
+    offsets: &Arc<AtomicU64>,
+) -> Vec<crate::ask::Answer<Blocks>> {
+    let mut this = shard.borrow_mut();
+    let shards = this.shards();
+    (0..shards)
+        .map(|to| {
+            let (ticket, answer) = this.question();
+            let (path, offsets) = (path.to_owned(), offsets.clone());
+            this.call(to, move |there| there.start_part(path, offsets, ticket));
+            answer
+        })
+        .collect()
+}
+
+impl Shard {
+    fn start_part(&mut self, path: PathBuf, offsets: Arc<AtomicU64>, ticket: Ticket<Blocks>) {
+        let Some(me) = self.me() else { return };
+        self.queues.spawn_background(async move {
+            let blocks = write_part(&me, &path, &offsets)
+                .await
+                .map_err(|e| format!("{}: {e}", path.display()));
+            let mut this = me.borrow_mut();
+            this.end_snapshot();
+            this.answer_ticket(ticket, blocks);
+        });
+    }
+}
+
+async fn write_part(
+    shard: &ShardRef,
+    path: &Path,
+    offsets: &AtomicU64,
+) -> std::io::Result<Vec<BlockEntry>> {
+    let file = BlockFile::open(path, false).await?;
+    let (index, compress) = {
+        let this = shard.borrow();
+        (this.index, this.config.rdbcompression)
+    };
+    let mut blocks = BlockWriter::new(u32::try_from(index).unwrap_or(u32::MAX), offsets);
+    let mut writer = SnapshotWriter::new(RdbWriter::default());
+    writer.set_compress(compress);
+    loop {
+        let done = {
+            let mut this = shard.borrow_mut();
+            let done = this.keyspace.snapshot_step(&mut writer, STEP_BYTES);
+            let entries = blocks.entries() + writer.entries();
+            if let Some(progress) = &mut this.snapshot {
+                progress.entries = entries;
+            }
+            done
+        };
+        if writer.len_bytes() >= BLOCK_BYTES || (done && writer.entries() > 0) {
+            let (mut block, entries) = writer.take_block();
+            let offset = blocks.seal(&mut block, entries);
+            file.write_at(offset, &block).await?;
+        }
+        if done {
+            break;
+        }
+        yield_if_needed().await;
+    }
+    file.close().await?;
+    Ok(blocks.into_entries())
+}
+
+/// Makes the file durable under its final name.
+fn install(temporary: &Path, path: &Path) -> Result<(), String> {
+    let fail = |e: std::io::Error| format!("{}: {e}", path.display());
+    std::fs::File::open(temporary).and_then(|file| file.sync_all()).map_err(fail)?;
+    std::fs::rename(temporary, path).map_err(fail)?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(fail)
+}
+
+/// Makes the file the log's base: first durable, then named by MANIFEST, then what it covers is given up.
+async fn install_base(
+    shard: &ShardRef,
+    dir: PathBuf,
+    temporary: PathBuf,
+    cut: u64,
+) -> Result<(), String> {
+    let file_name = format!("base-{cut}.rdb");
+    let first_live: Vec<(u32, u64)> = ask_all(shard, move |there| {
+        let index = u32::try_from(there.index).unwrap_or(u32::MAX);
+        there.commit.writer().map(|writer| (index, writer.first_live_seq(cut)))
+    })
+    .await
+    .into_iter()
+    .flatten()
+    .collect();
+    let shared = shard.borrow().shared.clone();
+    let installed = on_helper(shard, move || {
+        install(&temporary, &dir.join(&file_name))?;
+        let bytes = std::fs::metadata(dir.join(&file_name)).map_or(0, |m| m.len());
+        shared.with_manifest(|manifest| {
+            let Some(manifest) = manifest else { return Err("there is no log".to_owned()) };
+            let old = manifest.base.clone();
+            manifest.set_base(Base { file_name: file_name.clone(), cut_gsn: cut }, first_live);
+            block_on(manifest.store(&StdDisk, &dir))
+                .map_err(|e| format!("{}: {e}", dir.join("MANIFEST").display()))?;
+            if let Some(old) = old.filter(|old| old.file_name != file_name)
+                && let Err(e) = std::fs::remove_file(dir.join(&old.file_name))
+            {
+                tracing::warn!("{} could not be removed: {e}", old.file_name);
+            }
+            shared.saving.base_bytes.store(bytes, Ordering::Relaxed);
+            shared.saving.log_bytes.store(0, Ordering::Relaxed);
+            Ok(())
+        })
+    })
+    .await;
+    installed.unwrap_or_else(|| Err("the helper is gone".into()))?;
+    ask_all(shard, move |there| {
+        if let Some(writer) = there.commit.writer() {
+            writer.retire_below(cut);
+        }
+        there.prepare_segments();
+    })
+    .await;
+    Ok(())
+}
+
+/// Runs a call that may block on the helper thread, and brings its result.
+pub async fn on_helper<T: Send + 'static>(
+    shard: &ShardRef,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let answer = {
+        let mut this = shard.borrow_mut();
+        let (ticket, answer) = this.question();
+        let (shared, index) = (this.shared.clone(), this.index);
+        this.shared.helper.run(move || {
+            let result = work();
+            shared.post(index, move |shard| shard.answer_ticket(ticket, result));
+        });
+        answer
+    };
+    answer.get().await
+}

@@ -1,0 +1,53 @@
+//! A shard's counters; INFO adds up those of all shards.
+
+/// Counters since the start, or since CONFIG RESETSTAT.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections refused because of maxclients.
+    pub rejected: u64,
+    /// Commands processed.
+    pub commands: u64,
+    /// Bytes received.
+    pub input_bytes: u64,
+    /// Bytes sent.
+    pub output_bytes: u64,
+    /// Error replies.
+    pub errors: u64,
+    /// Commands that went to another shard.
+    pub hops: u64,
+    /// Transactions over several shards.
+    pub transactions: u64,
+    /// Clients dropped because of their output buffer.
+    pub output_limit_disconnections: u64,
+    /// Clients dropped because of their query buffer.
+    pub query_limit_disconnections: u64,
+    /// Commands per second, lately.
+    pub commands_per_s: u64,
+    /// `commands` at the last sample.
+    pub sampled_commands: u64,
+    /// Longest input buffer seen lately.
+    pub input_buffer_max: usize,
+    /// Longest output buffer seen lately.
+    pub output_buffer_max: usize,
+}
+
+impl Stats {
+    /// Adds another shard's.
+    pub fn add(&mut self, other: &Stats) {
+        self.connections += other.connections;
+        self.rejected += other.rejected;
+        self.commands += other.commands;
+        self.input_bytes += other.input_bytes;
+        self.output_bytes += other.output_bytes;
+        self.errors += other.errors;
+        self.hops += other.hops;
+        self.transactions += other.transactions;
+        self.output_limit_disconnections += other.output_limit_disconnections;
+        self.query_limit_disconnections += other.query_limit_disconnections;
+        self.commands_per_s += other.commands_per_s;
+        self.input_buffer_max = self.input_buffer_max.max(other.input_buffer_max);
+        self.output_buffer_max = self.output_buffer_max.max(other.output_buffer_max);
+    }
+}

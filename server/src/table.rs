@@ -1,0 +1,126 @@
+//! All commands by name: those of the engine and those of the server, made once from their rows.
+
+use std::sync::OnceLock;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use ringstone_engine::Args;
+use ringstone_engine::cmd::{self, Begin, Find, Spec};
+use ringstone_engine::effect::Opcode;
+
+use crate::cmd::HostCommand;
+
+/// What runs a command.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// The engine: it acts on keys.
+    Data(cmd::Run),
+    /// The server: it acts on the connection or the process.
+    Host(crate::cmd::Run),
+}
+
+/// A command as the server sees it.
+pub struct Entry {
+    /// Its row.
+    pub spec: &'static Spec,
+    /// Its code.
+    pub run: Run,
+    /// Where its only key is, if it has exactly one and always at the same place.
+    pub one_key: Option<usize>,
+    /// Subcommands, by lower-case name.
+    pub subs: Vec<(&'static str, Entry)>,
+}
+
+impl Entry {
+    fn data(command: &'static cmd::Command) -> Entry {
+        let subs = command.subs.iter().map(|sub| (sub_name(&sub.spec), Entry::data(sub))).collect();
+        Entry {
+            spec: &command.spec,
+            run: Run::Data(command.run),
+            one_key: one_key(&command.spec),
+            subs,
+        }
+    }
+
+    fn host(command: &'static HostCommand) -> Entry {
+        let subs = command.subs.iter().map(|sub| (sub_name(&sub.spec), Entry::host(sub))).collect();
+        Entry { spec: &command.spec, run: Run::Host(command.run), one_key: None, subs }
+    }
+
+    /// The subcommand that `args[1]` names.
+    pub fn sub(&self, args: Args<'_>) -> Option<&Entry> {
+        let name = args.get(1)?;
+        self.subs
+            .iter()
+            .find(|(sub, _)| name.eq_ignore_ascii_case(sub.as_bytes()))
+            .map(|(_, entry)| entry)
+    }
+}
+
+fn sub_name(spec: &'static Spec) -> &'static str {
+    spec.name.split_once('|').map_or(spec.name, |(_, sub)| sub)
+}
+
+fn one_key(spec: &Spec) -> Option<usize> {
+    match spec.keys {
+        [key] => match (key.begin, key.find) {
+            (Begin::Index(at), Find::Range(0, 1, 0)) => usize::try_from(at).ok(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The longest name; anything longer is unknown.
+const NAME_LEN_MAX: usize = 32;
+
+/// The table.
+pub struct Table {
+    by_name: HashMap<&'static [u8], Entry, RandomState>,
+    by_opcode: HashMap<Opcode, &'static cmd::Command, RandomState>,
+}
+
+impl Table {
+    /// The process's table.
+    pub fn get() -> &'static Table {
+        static TABLE: OnceLock<Table> = OnceLock::new();
+        TABLE.get_or_init(|| {
+            let data = cmd::all().map(|c| (c.spec.name.as_bytes(), Entry::data(c)));
+            let host = crate::cmd::all().map(|c| (c.spec.name.as_bytes(), Entry::host(c)));
+            let mut by_opcode = HashMap::default();
+            for command in cmd::all().flat_map(|c| std::iter::once(c).chain(c.subs.iter().copied()))
+            {
+                if command.spec.opcode != 0 {
+                    by_opcode.insert(command.spec.opcode, command);
+                }
+            }
+            Table { by_name: data.chain(host).collect(), by_opcode }
+        })
+    }
+
+    /// The command of this name, in any case.
+    pub fn find(&self, name: &[u8]) -> Option<&Entry> {
+        let mut lower = [0; NAME_LEN_MAX];
+        let lower = lower.get_mut(..name.len())?;
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        self.by_name.get(&*lower)
+    }
+
+    /// The command that a logged opcode stands for.
+    pub fn by_opcode(&self, opcode: Opcode) -> Option<&'static cmd::Command> {
+        self.by_opcode.get(&opcode).copied()
+    }
+
+    /// All commands, sorted by name.
+    pub fn sorted(&self) -> Vec<&Entry> {
+        let mut all: Vec<_> = self.by_name.values().collect();
+        all.sort_unstable_by_key(|entry| entry.spec.name);
+        all
+    }
+
+    /// Number of commands.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+}

@@ -1,0 +1,256 @@
+//! Commands that need more than one shard at one instant.
+//!
+//! ```text
+//!   coordinator (the connection's shard)                   participants (every shard that owns a key; the coordinator too)
+//!     number, TxAsk ───────────────────────────────────────> lock the keys, in order of numbers
+//!                                                             close the open batch, take the keys out
+//!     <──────────────────────────────────────── TxDone: the entries
+//!     run the command on a scratch keyspace
+//!     one frame in its own log: the GSN
+//!     TxEnd: the entries, the GSN ──────────────────────────> put them back, unlock
+//! ```
+//!
+//! The command's code does not know of any of this: it sees a keyspace that holds exactly its keys. Whatever a participant
+//! wrote to those keys before has a smaller GSN (its batch was closed first), whatever it writes later has a larger one (it
+//! gets the keys back only after the GSN was taken). So the log's order is the order of execution.
+//!
+//! A command over the whole keyspace (FLUSHALL, KEYS, a snapshot's cut) first gets every shard to itself, then runs a part on
+//! each; a shard holds its replies and its next batch back until the coordinator has the GSN, so that nobody sees half of it.
+
+pub mod global;
+pub mod lend;
+pub mod locks;
+
+use ringstone_engine::{ArgBuf, Effects, Keyspace};
+
+use crate::conn::ConnId;
+use crate::map::{Map, Set};
+use crate::msg::{Hop, Msg, TxDone, TxWork};
+use crate::rt::oneshot;
+use crate::shard::Shard;
+use crate::table::Entry;
+use locks::{Acquired, LockId, Locks, Need};
+
+/// A command of one of this shard's connections that waits for its keys.
+pub struct LocalCommand {
+    /// The connection.
+    pub conn: ConnId,
+    /// The command.
+    pub entry: &'static Entry,
+    /// Its arguments.
+    pub args: ArgBuf,
+    /// For SCAN: the shard that its cursor names.
+    pub cursor_shard: Option<usize>,
+}
+
+/// What goes on when locks are granted.
+pub enum Waiter {
+    /// A command of a connection of this shard.
+    Command(Box<LocalCommand>),
+    /// A command of another shard's connection.
+    Hop(Box<Hop>),
+    /// A transaction's part.
+    Tx {
+        /// The transaction.
+        number: u64,
+        /// Its coordinator's shard.
+        coordinator: usize,
+        /// Its part.
+        work: TxWork,
+    },
+    /// A task of this shard that wants a key to itself.
+    Task(oneshot::Sender<LockId>),
+}
+
+/// A shard's side of all transactions.
+pub struct Transactions {
+    /// Who has which keys.
+    pub locks: Locks<Waiter>,
+    /// What this shard has granted to transactions.
+    granted: Map<u64, LockId>,
+    /// Transactions that asked here and wait.
+    asked: Map<u64, LockId>,
+    /// Transactions that this shard coordinates, while answers are out.
+    open: Map<u64, Answers>,
+    /// Where commands over several shards run.
+    scratch: Option<Keyspace>,
+    /// Transactions that keep this shard's batch from closing.
+    holding: Set<u64>,
+    /// What this shard's own part of a command over all shards recorded.
+    part_effects: Option<Effects>,
+    /// Commands that wait because the log or a snapshot is behind.
+    pub stalled: std::collections::VecDeque<Waiter>,
+}
+
+impl Default for Transactions {
+    fn default() -> Self {
+        Transactions {
+            locks: Locks::default(),
+            granted: Map::default(),
+            asked: Map::default(),
+            open: Map::default(),
+            scratch: None,
+            holding: Set::default(),
+            part_effects: None,
+            stalled: std::collections::VecDeque::new(),
+        }
+    }
+}
+
+/// Answers of a transaction's participants.
+struct Answers {
+    missing: usize,
+    done: Vec<(usize, TxDone)>,
+    ready: Option<oneshot::Sender<Vec<(usize, TxDone)>>>,
+}
+
+impl Transactions {
+    /// Waits for `shards` answers to transaction `number`.
+    fn expect(&mut self, number: u64, shards: usize) -> oneshot::Receiver<Vec<(usize, TxDone)>> {
+        let (sender, receiver) = oneshot::channel();
+        self.open
+            .insert(number, Answers { missing: shards, done: Vec::new(), ready: Some(sender) });
+        receiver
+    }
+
+    /// An answer has come.
+    pub fn on_done(&mut self, number: u64, shard: usize, done: TxDone) {
+        let Some(answers) = self.open.get_mut(&number) else { return };
+        answers.done.push((shard, done));
+        answers.missing -= 1;
+        if answers.missing == 0
+            && let Some(mut answers) = self.open.remove(&number)
+            && let Some(ready) = answers.ready.take()
+        {
+            ready.send(answers.done);
+        }
+    }
+}
+
+impl Shard {
+    /// Queues for locks, or goes on at once when they are free.
+    pub(crate) fn enqueue(&mut self, need: Need, waiter: Waiter) {
+        if self.tx.locks.is_free() {
+            // It is the log or the snapshot that is behind.
+            self.tx.stalled.push_back(waiter);
+            return;
+        }
+        match self.tx.locks.acquire(need, None, waiter) {
+            Acquired::Granted(id, waiter) => self.on_granted(id, waiter),
+            Acquired::Queued(_) => {}
+            Acquired::Refused(waiter) => self.tx.stalled.push_back(waiter),
+        }
+    }
+
+    /// Runs again what waited for the log or the snapshot.
+    pub(crate) fn retry_stalled(&mut self) -> bool {
+        let waiting = std::mem::take(&mut self.tx.stalled);
+        let worked = !waiting.is_empty();
+        for waiter in waiting {
+            match waiter {
+                Waiter::Command(command) => self.run_again(*command),
+                Waiter::Hop(hop) => self.on_hop(*hop),
+                Waiter::Tx { number, coordinator, work } => {
+                    self.on_tx_ask(number, coordinator, work)
+                }
+                Waiter::Task(_) => {}
+            }
+        }
+        worked
+    }
+
+    fn run_again(&mut self, command: LocalCommand) {
+        let LocalCommand { conn: id, entry, args, cursor_shard } = command;
+        let Some(mut conn) = self.conns.take(id) else { return };
+        conn.blocked = false;
+        self.run_local(&mut conn, entry, args.as_args(), cursor_shard);
+        self.mark_dirty(&mut conn);
+        self.go_on(&mut conn);
+        self.settle(conn);
+    }
+
+    /// Locks are granted: whoever waited goes on.
+    fn on_granted(&mut self, id: LockId, waiter: Waiter) {
+        match waiter {
+            Waiter::Command(command) => {
+                self.run_granted(*command);
+                self.unlock(id);
+            }
+            Waiter::Hop(hop) => {
+                self.execute_hop(*hop);
+                self.unlock(id);
+            }
+            Waiter::Tx { number, coordinator, work } => {
+                self.tx.asked.remove(&number);
+                self.tx.granted.insert(number, id);
+                self.do_tx_work(number, coordinator, work);
+            }
+            Waiter::Task(task) => task.send(id),
+        }
+    }
+
+    fn run_granted(&mut self, command: LocalCommand) {
+        let LocalCommand { conn: id, entry, args, cursor_shard } = command;
+        let Some(mut conn) = self.conns.take(id) else { return };
+        conn.blocked = false;
+        self.execute(&mut conn, entry, args.as_args(), cursor_shard);
+        self.mark_dirty(&mut conn);
+        self.go_on(&mut conn);
+        self.settle(conn);
+    }
+
+    /// Gives locks back; who is next goes on.
+    pub(crate) fn unlock(&mut self, id: LockId) {
+        for (id, waiter) in self.tx.locks.release(id) {
+            self.on_granted(id, waiter);
+        }
+    }
+
+    /// A transaction asks this shard for its part.
+    pub(crate) fn on_tx_ask(&mut self, number: u64, coordinator: usize, work: TxWork) {
+        let need = match &work {
+            TxWork::Lend(keys) => {
+                Need::Keys(keys.iter().map(|(_, key)| crate::flow::route::key_hash(key)).collect())
+            }
+            TxWork::Whole => Need::All,
+        };
+        match self.tx.locks.acquire(need, Some(number), Waiter::Tx { number, coordinator, work }) {
+            Acquired::Granted(id, waiter) => self.on_granted(id, waiter),
+            Acquired::Queued(id) => {
+                self.tx.asked.insert(number, id);
+            }
+            Acquired::Refused(_) => self.answer(number, coordinator, TxDone::Refused),
+        }
+    }
+
+    /// Answers a transaction's coordinator.
+    fn answer(&mut self, number: u64, coordinator: usize, done: TxDone) {
+        if coordinator == self.index {
+            self.tx.on_done(number, self.index, done);
+        } else {
+            self.mesh.send(coordinator, Msg::TxDone { number, shard: self.index, done });
+        }
+    }
+
+    fn do_tx_work(&mut self, number: u64, coordinator: usize, work: TxWork) {
+        // What was written before must have a smaller GSN than the transaction.
+        self.close_batch();
+        let done = match work {
+            TxWork::Lend(keys) => TxDone::Lent(
+                keys.iter().map(|(db, key)| self.keyspace.checkout(*db, key)).collect(),
+            ),
+            TxWork::Whole => TxDone::Whole,
+        };
+        self.answer(number, coordinator, done);
+    }
+
+    /// Has shard `to` do its part of transaction `number`.
+    fn ask(&mut self, to: usize, number: u64, work: TxWork) {
+        let coordinator = self.index;
+        if to == coordinator {
+            self.on_tx_ask(number, coordinator, work);
+        } else {
+            self.mesh.send(to, Msg::TxAsk { number, coordinator, work });
+        }
+    }
+}
