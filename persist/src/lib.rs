@@ -9,5 +9,6 @@
 //! are plain `async fn` over a [`disk::Disk`], so that a simulator can stand in for the kernel.
 
 pub mod disk;
+pub mod import;
 pub mod log;
 pub mod rdb;

@@ -81,6 +81,17 @@ impl RdbFile {
         Scanner::new(self.slice(span.offset, Some(span.len)), self.dialect, span.db)
     }
 
+    /// True when the file says that it is the base of a log, or the preamble of one: its expired keys are to be kept.
+    pub fn is_aof_base(&self) -> bool {
+        let mut scanner = self.scanner();
+        while let Ok(Item::Aux(name, value)) = scanner.item() {
+            if matches!(&*name, b"aof-base" | b"aof-preamble") && &*value == b"1" {
+                return true;
+            }
+        }
+        false
+    }
+
     pub(crate) fn has_crc(&self) -> bool {
         self.version >= CRC_VERSION_MIN
     }

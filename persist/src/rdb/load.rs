@@ -105,11 +105,6 @@ impl Summary {
         self.aux.iter().find(|(n, _)| n == name.as_bytes()).map(|(_, value)| &value[..])
     }
 
-    /// True when the file says that it is the base of a log.
-    pub fn is_aof_base(&self) -> bool {
-        self.aux("aof-base") == Some(b"1")
-    }
-
     fn note(&mut self, item: Item<'_>) {
         match item {
             Item::Aux(name, _) if &*name == AUX_PAD || &*name == AUX_INDEX => {}

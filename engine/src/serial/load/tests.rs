@@ -15,7 +15,7 @@ struct Fixture {
 fn fixtures() -> Vec<Fixture> {
     include_str!("../fixtures/dumps-7.0.15.txt")
         .lines()
-        .filter(|line| !line.starts_with('#') && !line.starts_with("stream:"))
+        .filter(|line| !line.starts_with('#'))
         .map(|line| {
             let words: Vec<&str> = line.split(' ').collect();
             let payload = words[1]
