@@ -91,7 +91,11 @@ fn move_element(
         rotate(ctx, source, from, to, &element)?;
     } else {
         ctx.db.get_or_insert_as(target, List::new)?.push(to, &element);
-        pop::remove_end(ctx, source, from, 1)?;
+        if let Some(list) = ctx.db.get_mut_as::<List>(source)? {
+            let removed = list.remove_end(from, 1);
+            let emptied = list.is_empty();
+            pop::removed_end(ctx, source, from, (removed, emptied));
+        }
         ctx.db.effect(push::opcode(to), &[target, &element]);
     }
     ctx.reply.bulk(&element);

@@ -126,7 +126,10 @@ fn pop(ctx: &mut Ctx<'_>, args: Args<'_>, side: Side, name: &'static str) -> Cmd
             None => ctx.reply.null(),
         },
     }
-    remove_end(ctx, key, side, count.unwrap_or(1))
+    let removed = list.remove_end(side, count.unwrap_or(1));
+    let emptied = list.is_empty();
+    removed_end(ctx, key, side, (removed, emptied));
+    Ok(())
 }
 
 fn lmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
@@ -148,7 +151,10 @@ fn lmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             ctx.reply.array(2);
             ctx.reply.bulk(key);
             reply_end(ctx.reply, list, side, count);
-            return remove_end(ctx, key, side, count);
+            let removed = list.remove_end(side, count);
+            let emptied = list.is_empty();
+            removed_end(ctx, key, side, (removed, emptied));
+            return Ok(());
         }
     }
     ctx.reply.null_array();
@@ -171,23 +177,23 @@ fn reply_end(reply: &mut dyn Reply, list: &List, side: Side, count: usize) {
     }
 }
 
-/// Removes elements from an end, and the list when none is left, and records it.
-pub(super) fn remove_end(ctx: &mut Ctx<'_>, key: &[u8], side: Side, count: usize) -> CmdResult {
-    let Some(list) = ctx.db.get_mut_as::<List>(key)? else { return Ok(()) };
-    let count = count.min(list.len());
-    if count == list.len() {
+/// Records that elements were removed from an end, and removes the list when none is left.
+pub(super) fn removed_end(
+    ctx: &mut Ctx<'_>,
+    key: &[u8],
+    side: Side,
+    (removed, emptied): (usize, bool),
+) {
+    if emptied {
         ctx.db.remove(key);
-    } else {
-        list.remove_end(side, count);
     }
     let opcode = match side {
         Side::Left => OPCODE_LPOP,
         Side::Right => OPCODE_RPOP,
     };
-    if count == 1 {
+    if removed == 1 {
         ctx.db.effect(opcode, &[key]);
     } else {
-        ctx.db.effect(opcode, &[key, itoa::Buffer::new().format(count).as_bytes()]);
+        ctx.db.effect(opcode, &[key, itoa::Buffer::new().format(removed).as_bytes()]);
     }
-    Ok(())
 }

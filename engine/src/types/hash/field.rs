@@ -4,7 +4,7 @@
 //! field_len <= 254: field_len:u8  field  value        else: 255 field_len:u32le  field  value
 //! ```
 
-use crate::raw::Thin;
+use crate::raw::{Thin, size_class};
 use crate::types::dict::Element;
 
 /// A field and its value.
@@ -43,6 +43,6 @@ impl Element for Field {
         self.pair().0
     }
     fn heap_bytes(&self) -> usize {
-        self.0.alloc_bytes().next_multiple_of(16)
+        size_class(self.0.alloc_bytes())
     }
 }

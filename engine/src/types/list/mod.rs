@@ -107,8 +107,9 @@ impl List {
         }
     }
 
-    /// Removes up to `count` elements from an end.
-    pub fn remove_end(&mut self, side: Side, count: usize) {
+    /// Removes up to `count` elements from an end; how many.
+    pub fn remove_end(&mut self, side: Side, count: usize) -> usize {
+        let before = self.len;
         let mut left = count.min(self.len);
         while left > 0 {
             let at = if side == Side::Left { 0 } else { self.nodes.len() - 1 };
@@ -116,10 +117,11 @@ impl List {
             let from = if side == Side::Left { 0 } else { len.saturating_sub(left) };
             let removed = self.remove_within(at, from, left);
             if removed == 0 {
-                return;
+                break;
             }
             left -= removed;
         }
+        before - self.len
     }
 
     // ---- the middle

@@ -8,7 +8,7 @@ use super::listpack::Item;
 use super::rng::Rng;
 use super::{EncodingLimits, Object, object_of};
 use crate::num::parse_i64;
-use crate::raw::Thin;
+use crate::raw::{Thin, size_class};
 use crate::serial::{Digest, RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RdbWriter};
 
 /// A set.
@@ -45,7 +45,7 @@ impl Element for Thin {
         self.bytes()
     }
     fn heap_bytes(&self) -> usize {
-        self.alloc_bytes().next_multiple_of(16)
+        size_class(self.alloc_bytes())
     }
 }
 
