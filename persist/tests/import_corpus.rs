@@ -21,16 +21,18 @@ use serde_json::{Value as Json, json};
 
 const NOW_MS: i64 = 1_700_000_000_000;
 
+/// Database and key, and what is said of it.
+type Content = BTreeMap<(String, String), Json>;
+
 /// A server's state: its keyspace and its function libraries.
 struct State {
     keyspace: Keyspace,
     functions: Vec<Vec<u8>>,
-    without_streams: bool,
 }
 
 impl State {
     fn new() -> State {
-        State { keyspace: Keyspace::new(16, 1), functions: Vec::new(), without_streams: false }
+        State { keyspace: Keyspace::new(16, 1), functions: Vec::new() }
     }
 
     fn take(&mut self, imported: Imported) -> Result<(), String> {
@@ -54,14 +56,12 @@ impl State {
             self.functions.push(args[2].to_vec());
             return Ok(());
         }
-        // As long as the stream family is not in the table, its commands are passed over and its keys not looked for.
-        if args[0].starts_with(b"X") && !cmd::all().any(|command| command.spec.name == "xadd") {
-            self.without_streams = true;
-            return Ok(());
-        }
         let found = cmd::all().find(|command| args.is(0, command.spec.name));
         let mut command = found.ok_or(format!("no command {}", args[0].escape_ascii()))?;
-        if let Some(sub) = command.subs.iter().find(|sub| args.is(1, sub.spec.name)) {
+        if let Some(sub) = command.subs.iter().find(|sub| {
+            // A subcommand's name is `container|sub`.
+            sub.spec.name.rsplit('|').next().is_some_and(|name| args.is(1, name))
+        }) {
             command = sub;
         }
         let mut reply = TreeSink::new(false);
@@ -77,7 +77,7 @@ impl State {
     }
 
     /// The content, as `content.json` has it.
-    fn account(&mut self) -> BTreeMap<(String, String), Json> {
+    fn account(&mut self) -> Content {
         let mut out = BTreeMap::new();
         for index in 0..16 {
             self.keyspace.db(index, NOW_MS, Mode::Replay).for_each(&mut |entry| {
@@ -151,7 +151,7 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 /// What the servers say that they held; before the increment or after it.
-fn expected(after_increment: bool) -> BTreeMap<(String, String), Json> {
+fn expected(after_increment: bool) -> Content {
     let all: Json = serde_json::from_slice(&fixture("content.json.zst")).unwrap();
     let mut out = BTreeMap::new();
     for (db, keys) in all.as_object().unwrap() {
@@ -173,13 +173,23 @@ fn expected(after_increment: bool) -> BTreeMap<(String, String), Json> {
     out
 }
 
-fn assert_holds(state: &mut State, after_increment: bool) {
-    let (mut want, got) = (expected(after_increment), state.account());
-    want.retain(|_, account| !state.without_streams || account["type"] != "stream");
+/// What is left of the content when it went through commands: XCLAIM passes over entries that were deleted, so they are
+/// not pending any more. redis-server 7.0.15 loads its own file with the same difference.
+fn as_commands_tell_it(content: &mut Content) {
+    for account in content.values_mut().filter(|account| account["type"] == "stream") {
+        let deleted = account["value"]["max_deleted"].clone();
+        for group in account["value"]["groups"].as_array_mut().unwrap() {
+            group[3].as_array_mut().unwrap().retain(|pending| pending[0] != deleted);
+        }
+    }
+}
+
+fn assert_holds(state: &mut State, want: &Content) {
+    let got = state.account();
     assert!(want.len() > 2000);
     assert_eq!(want.keys().collect::<Vec<_>>(), got.keys().collect::<Vec<_>>());
-    for (key, account) in &want {
-        assert_eq!(account, &got[key], "{key:?}");
+    for (key, account) in want {
+        assert!(account == &got[key], "{key:?} differs");
     }
     assert_eq!(state.functions.len(), 1);
     assert!(state.functions[0].starts_with(b"#!lua name=corpus\n"));
@@ -219,7 +229,7 @@ fn a_dump_of_valkey_8_is_taken_over() {
     let (summary, mut state) = import(&path, &options()).unwrap();
     let rdb = summary.rdb.unwrap();
     assert_eq!((rdb.expired, rdb.empty, summary.commands), (0, 0, 0));
-    assert_holds(&mut state, false);
+    assert_holds(&mut state, &expected(false));
 }
 
 #[test]
@@ -228,9 +238,9 @@ fn a_multi_part_aof_with_an_rdb_base_is_taken_over() {
     let path = aof_dir(dir.path(), "redis-7.0.15.base.rdb.zst", "appendonly.aof.2.base.rdb");
     let (summary, mut state) = import(&path, &options()).unwrap();
     assert_eq!(summary.commands, 2);
-    assert_holds(&mut state, true);
+    assert_holds(&mut state, &expected(true));
     let (_, mut state) = import(&path.join("appendonly.aof.manifest"), &options()).unwrap();
-    assert_holds(&mut state, true);
+    assert_holds(&mut state, &expected(true));
 }
 
 #[test]
@@ -239,7 +249,9 @@ fn a_multi_part_aof_of_commands_is_taken_over() {
     let path = aof_dir(dir.path(), "redis-7.0.15.base.aof.zst", "appendonly.aof.2.base.aof");
     let (summary, mut state) = import(&path, &options()).unwrap();
     assert!(summary.rdb.is_none());
-    assert_holds(&mut state, true);
+    let mut want = expected(true);
+    as_commands_tell_it(&mut want);
+    assert_holds(&mut state, &want);
 }
 
 #[test]
@@ -249,8 +261,12 @@ fn a_single_aof_with_and_without_preamble_is_taken_over() {
     for base in ["redis-7.0.15.base.rdb.zst", "redis-7.0.15.base.aof.zst"] {
         let bytes = [fixture(base), fixture("redis-7.0.15.incr.aof")].concat();
         std::fs::write(&path, bytes).unwrap();
-        let (_, mut state) = import(&path, &options()).unwrap();
-        assert_holds(&mut state, true);
+        let (summary, mut state) = import(&path, &options()).unwrap();
+        let mut want = expected(true);
+        if summary.rdb.is_none() {
+            as_commands_tell_it(&mut want);
+        }
+        assert_holds(&mut state, &want);
     }
 }
 
