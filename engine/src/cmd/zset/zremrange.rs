@@ -87,6 +87,9 @@ pub static ZREMRANGEBYLEX: Command = Command {
         examples: &[
             ("ZADD names 0 ann 0 bob 0 eve", "(integer) 3"),
             ("ZREMRANGEBYLEX names [a (c", "(integer) 2"),
+            ("ZADD pair 0 ann 0 eve", "(integer) 2"),
+            ("ZREMRANGEBYLEX pair [a (c", "(integer) 1"),
+            ("ZRANGE pair 0 -1", "1) \"eve\""),
         ],
         ..Spec::DEFAULT
     },
@@ -122,9 +125,10 @@ fn remove(
         return Ok(());
     };
     let ranks = ranks(set);
-    let removed = if ranks == (0..set.len()) { ranks.len() } else { set.remove_ranks(ranks) };
     // Nothing would be left: the whole value goes at once, to be freed in slices.
-    if removed == set.len() || set.is_empty() {
+    let whole = ranks == (0..set.len());
+    let removed = if whole { ranks.len() } else { set.remove_ranks(ranks) };
+    if whole {
         ctx.db.remove(key);
     }
     if removed > 0 {
