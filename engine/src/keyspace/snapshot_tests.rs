@@ -130,7 +130,7 @@ impl Run {
     }
     fn step(&mut self, budget: usize) -> bool {
         let done = self.ks.snapshot_step(&mut self.out, budget);
-        if budget % 2 == 0 || done {
+        if budget.is_multiple_of(2) || done {
             self.take_block();
         }
         done
@@ -163,13 +163,19 @@ impl Run {
                 let limits = ks.limits;
                 let mut db = ks.db(d, 0, Mode::Replay);
                 if let Ok(hash) = db.get_or_insert_as(&key(k), Hash::new) {
-                    (0..n).for_each(|n| drop(hash.set(&key(n), b"field", &limits)));
+                    for n in 0..n {
+                        hash.set(&key(n), b"field", &limits);
+                    }
                 }
             }
-            Op::Remove(d, k) => drop(ks.db(d, 0, Mode::Replay).remove(&key(k))),
+            Op::Remove(d, k) => {
+                ks.db(d, 0, Mode::Replay).remove(&key(k));
+            }
             Op::RemoveMany(d, k, n) => {
                 let mut db = ks.db(d, 0, Mode::Replay);
-                (k..k + n).for_each(|k| drop(db.remove(&key(k))));
+                for k in k..k + n {
+                    db.remove(&key(k));
+                }
             }
             Op::Rename(d, from, to) => {
                 let mut db = ks.db(d, 0, Mode::Replay);
@@ -202,17 +208,25 @@ impl Run {
             Op::Expire(d, k, at) => {
                 ks.db(d, 0, Mode::Replay).set_expire_at_ms(&key(k), at);
             }
-            Op::LazyExpire(d, k) => drop(ks.db(d, 50, Mode::Live).contains(&key(k))),
-            Op::Cycle(budget) => drop(ks.expire_cycle(40, budget)),
+            Op::LazyExpire(d, k) => {
+                ks.db(d, 50, Mode::Live).contains(&key(k));
+            }
+            Op::Cycle(budget) => {
+                ks.expire_cycle(40, budget);
+            }
             Op::Swap(a, b) => ks.swap(a, b),
-            Op::Flush(d) => drop(ks.db(d, 0, Mode::Replay).flush()),
+            Op::Flush(d) => {
+                ks.db(d, 0, Mode::Replay).flush();
+            }
             Op::SaveAhead(d, k) => {
                 let effort = ks.snapshot_unsaved_effort(d, &key(k));
                 let saved = ks.snapshot_save_key(d, &key(k), &mut self.out);
                 assert_eq!(effort > 0, saved);
                 assert_eq!(ks.snapshot_unsaved_effort(d, &key(k)), 0);
             }
-            Op::FreeSome => drop(ks.free_some(100)),
+            Op::FreeSome => {
+                ks.free_some(100);
+            }
             Op::Step(budget) => {
                 if ks.snapshot_is_running() && self.step(budget) {
                     assert_eq!(self.got, self.cut);
@@ -222,7 +236,7 @@ impl Run {
             Op::Abort => {
                 ks.snapshot_abort();
                 assert_eq!(ks.snapshot_queue_bytes(), 0);
-                if ks.random() % 2 == 0 {
+                if ks.random().is_multiple_of(2) {
                     while ks.free_some(50) {}
                 }
                 self.begin();
@@ -321,7 +335,9 @@ fn a_large_value_is_freed_in_slices() {
     let mut ks = Keyspace::new(1, 1);
     let limits = ks.limits;
     let mut hash = Hash::new(&limits);
-    (0..5000).for_each(|n| drop(hash.set(&key(n), b"v", &limits)));
+    for n in 0..5000 {
+        hash.set(&key(n), b"v", &limits);
+    }
     let effort = hash.free_effort();
     assert!(effort >= 5000);
     ks.db(0, 0, Mode::Live).set(b"h", Value::Hash(Box::new(hash)), None);

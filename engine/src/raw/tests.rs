@@ -40,7 +40,9 @@ impl Twins {
         let entry = Entry::new_str(key, value, at);
         match self.table.locate(hash, key) {
             Some(place) => drop(self.table.replace(place, entry).unwrap()),
-            None => drop(self.table.insert(&self.hasher, hash, entry)),
+            None => {
+                self.table.insert(&self.hasher, hash, entry);
+            }
         }
         self.map.insert(key.to_vec(), (value.to_vec(), at));
     }
