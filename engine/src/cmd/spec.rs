@@ -305,6 +305,8 @@ pub struct Arg {
     pub optional: bool,
     /// May be repeated.
     pub multiple: bool,
+    /// When repeated, the word before it is repeated as well.
+    pub multiple_token: bool,
     /// Sub-arguments of `OneOf` and `Block`.
     pub args: &'static [Arg],
 }
@@ -312,7 +314,15 @@ pub struct Arg {
 impl Arg {
     /// A plain required argument.
     pub const fn new(name: &'static str, kind: ArgKind) -> Arg {
-        Arg { name, kind, token: None, optional: false, multiple: false, args: &[] }
+        Arg {
+            name,
+            kind,
+            token: None,
+            optional: false,
+            multiple: false,
+            multiple_token: false,
+            args: &[],
+        }
     }
     /// The same, with a word before it.
     pub const fn token(self, token: &'static str) -> Arg {
@@ -326,17 +336,37 @@ impl Arg {
     pub const fn multiple(self) -> Arg {
         Arg { multiple: true, ..self }
     }
+    /// The same, repeatable together with the word before it.
+    pub const fn multiple_token(self) -> Arg {
+        Arg { multiple: true, multiple_token: true, ..self }
+    }
     /// A word that stands for itself.
     pub const fn word(name: &'static str, token: &'static str) -> Arg {
         Arg::new(name, ArgKind::PureToken).token(token)
     }
     /// One of several.
     pub const fn one_of(name: &'static str, args: &'static [Arg]) -> Arg {
-        Arg { name, kind: ArgKind::OneOf, token: None, optional: false, multiple: false, args }
+        Arg {
+            name,
+            kind: ArgKind::OneOf,
+            token: None,
+            optional: false,
+            multiple: false,
+            multiple_token: false,
+            args,
+        }
     }
     /// Several in order.
     pub const fn block(name: &'static str, args: &'static [Arg]) -> Arg {
-        Arg { name, kind: ArgKind::Block, token: None, optional: false, multiple: false, args }
+        Arg {
+            name,
+            kind: ArgKind::Block,
+            token: None,
+            optional: false,
+            multiple: false,
+            multiple_token: false,
+            args,
+        }
     }
 }
 

@@ -125,7 +125,7 @@ pub static BITFIELD_RO: Command = Command {
             )
             .token("GET")
             .optional()
-            .multiple(),
+            .multiple_token(),
         ],
         examples: &[
             ("SET k A", "OK"),

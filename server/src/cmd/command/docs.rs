@@ -34,11 +34,15 @@ pub fn write(entry: &Entry, reply: &mut dyn Reply) {
 fn write_args(args: &[Arg], reply: &mut dyn Reply) {
     reply.array(args.len());
     for arg in args {
-        let flags: Vec<&str> = [(arg.optional, "optional"), (arg.multiple, "multiple")]
-            .iter()
-            .filter(|(yes, _)| *yes)
-            .map(|(_, name)| *name)
-            .collect();
+        let flags: Vec<&str> = [
+            (arg.optional, "optional"),
+            (arg.multiple, "multiple"),
+            (arg.multiple_token, "multiple_token"),
+        ]
+        .iter()
+        .filter(|(yes, _)| *yes)
+        .map(|(_, name)| *name)
+        .collect();
         let is_key = arg.kind == ArgKind::Key;
         let fields = 2
             + usize::from(is_key)

@@ -58,7 +58,7 @@ pub static SORT: Command = Command {
             )
             .token("LIMIT")
             .optional(),
-            Arg::new("pattern", ArgKind::Pattern).token("GET").optional().multiple(),
+            Arg::new("pattern", ArgKind::Pattern).token("GET").optional().multiple_token(),
             Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
             Arg::word("sorting", "ALPHA").optional(),
             Arg::new("destination", ArgKind::Key).token("STORE").optional(),
@@ -115,7 +115,7 @@ pub static SORT_RO: Command = Command {
             )
             .token("LIMIT")
             .optional(),
-            Arg::new("pattern", ArgKind::Pattern).token("GET").optional().multiple(),
+            Arg::new("pattern", ArgKind::Pattern).token("GET").optional().multiple_token(),
             Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
             Arg::word("sorting", "ALPHA").optional(),
         ],
