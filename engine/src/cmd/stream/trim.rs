@@ -54,7 +54,9 @@ impl TrimOptions {
             ));
         }
         if self.what.is_none() && required {
-            return Err(Error::text("ERR syntax error, XTRIM must be called with MAXLEN or MINID"));
+            return Err(Error::text(
+                "ERR syntax error, XTRIM must be called with a trimming strategy",
+            ));
         }
         if self.limit.is_some() && !self.approximate && mode == Mode::Live {
             return Err(Error::text(

@@ -168,11 +168,7 @@ fn xclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let advanced = options.last_id > group.last_id;
     group.last_id = group.last_id.max(options.last_id);
     let position = (group.last_id, group.entries_read);
-    let (number, new) = group.find_or_add(consumer_name, now_ms);
-    if let Some(consumer) = group.consumer_mut(number) {
-        consumer.seen_at_ms = now_ms;
-    }
-    let mut changes = Changes::default();
+    let mut changes = Changes::new(consumer_name, now_ms);
     for id in ids {
         let exists = stream.get(id).is_some();
         let Some(group) = stream.group_mut(group_name) else { break };
@@ -190,13 +186,10 @@ fn xclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             None => continue,
         };
         let deliveries = options.deliveries.unwrap_or(claimed + u64::from(!options.just_id));
-        changes.claim(group, id, Pending { consumer: number, delivered_at_ms, deliveries });
+        changes.claim(group, id, delivered_at_ms, deliveries);
     }
     changes.reply(ctx.reply, stream, options.just_id);
-    if new {
-        record_consumer(ctx, key, group_name, consumer_name);
-    }
-    changes.record(ctx, key, group_name, consumer_name);
+    changes.record(ctx, key, group_name);
     if advanced {
         record_position(ctx, key, group_name, position.0, position.1);
     }
@@ -231,13 +224,9 @@ fn xautoclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     }
     let (key, group_name, consumer_name) = (args.at(1), args.at(2), args.at(3));
     let stream = find(&mut ctx.db, args)?;
-    let Some(group) = stream.group_mut(group_name) else { return Ok(()) };
-    let (number, new) = group.find_or_add(consumer_name, now_ms);
-    if let Some(consumer) = group.consumer_mut(number) {
-        consumer.seen_at_ms = now_ms;
-    }
     let attempts = count.saturating_mul(ATTEMPTS_PER_ENTRY);
-    let (mut changes, mut next, mut left) = (Changes::default(), Some(start), count);
+    let (mut changes, mut next, mut left) =
+        (Changes::new(consumer_name, now_ms), Some(start), count);
     for _ in 0..attempts {
         let Some(group) = stream.group(group_name).filter(|_| left > 0) else { break };
         let found = next.and_then(|id| group.pending().range(id..).next());
@@ -254,8 +243,7 @@ fn xautoclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             left -= 1;
         } else if now_ms.saturating_sub(old.delivered_at_ms) >= idle_min_ms {
             let deliveries = old.deliveries + u64::from(!just_id);
-            let delivered_at_ms = now_ms;
-            changes.claim(group, id, Pending { consumer: number, delivered_at_ms, deliveries });
+            changes.claim(group, id, now_ms, deliveries);
             left -= 1;
         }
     }
@@ -268,26 +256,34 @@ fn xautoclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     changes.reply(ctx.reply, stream, just_id);
     ctx.reply.array(changes.gone.len());
     changes.gone.iter().for_each(|id| reply_id(ctx.reply, *id));
-    if new {
-        record_consumer(ctx, key, group_name, consumer_name);
-    }
-    changes.record(ctx, key, group_name, consumer_name);
+    changes.record(ctx, key, group_name);
     Ok(())
 }
 
 /// What claiming changed.
-#[derive(Default)]
-struct Changes {
+struct Changes<'a> {
+    consumer: &'a [u8],
+    now_ms: i64,
+    /// The consumer was made: the first claim does it.
+    made: bool,
     claimed: Vec<(StreamId, Pending)>,
     /// Pending entries that the stream no longer has.
     gone: Vec<StreamId>,
 }
 
-impl Changes {
-    fn claim(&mut self, group: &mut Group, id: StreamId, pending: Pending) {
+impl<'a> Changes<'a> {
+    fn new(consumer: &'a [u8], now_ms: i64) -> Self {
+        Changes { consumer, now_ms, made: false, claimed: Vec::new(), gone: Vec::new() }
+    }
+
+    fn claim(&mut self, group: &mut Group, id: StreamId, delivered_at_ms: i64, deliveries: u64) {
+        let (number, new) = group.find_or_add(self.consumer, self.now_ms);
+        self.made |= new;
+        let pending = Pending { consumer: number, delivered_at_ms, deliveries };
         group.set_pending(id, pending);
-        if let Some(consumer) = group.consumer_mut(pending.consumer) {
-            consumer.active_at_ms = pending.delivered_at_ms;
+        if let Some(consumer) = group.consumer_mut(number) {
+            consumer.seen_at_ms = self.now_ms;
+            consumer.active_at_ms = self.now_ms;
         }
         self.claimed.push((id, pending));
     }
@@ -302,11 +298,14 @@ impl Changes {
         }
     }
 
-    fn record(&self, ctx: &mut Ctx<'_>, key: &[u8], group: &[u8], consumer: &[u8]) {
+    fn record(&self, ctx: &mut Ctx<'_>, key: &[u8], group: &[u8]) {
+        if self.made {
+            record_consumer(ctx, key, group, self.consumer);
+        }
         for same in self.claimed.chunk_by(|a, b| a.1 == b.1) {
             let ids: Vec<_> = same.iter().map(|(id, _)| *id).collect();
             if let Some((_, pending)) = same.first() {
-                record_claim(ctx, key, group, consumer, &ids, *pending);
+                record_claim(ctx, key, group, self.consumer, &ids, *pending);
             }
         }
         if !self.gone.is_empty() {

@@ -160,13 +160,13 @@ fn stream(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             text(args.at(1))
         ))
     };
+    let (stream, out) = find(ctx, args)?;
     let full = match args.len() {
         3 => None,
         4 if args.is(3, "full") => Some(10),
         6 if args.is(3, "full") && args.is(4, "count") => Some(integer(args.at(5))?),
         _ => return Err(usage()),
     };
-    let (stream, out) = find(ctx, args)?;
     out.map(if full.is_some() { 9 } else { 10 });
     int(out, "length", stream.len() as u64);
     int(out, "radix-tree-keys", stream.blocks_len() as u64);

@@ -138,10 +138,9 @@ impl<'a> Request<'a> {
                 at += 2;
             } else if args.is(at, "streams") && behind >= 1 {
                 if !behind.is_multiple_of(2) {
-                    let (name, symbol) =
-                        if for_group { ("xreadgroup", '>') } else { ("xread", '$') };
+                    let symbol = if for_group { '>' } else { '$' };
                     return Err(Error::owned(format!(
-                        "ERR Unbalanced '{name}' list of streams: for each stream key an ID or '{symbol}' must be specified."
+                        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '{symbol}' must be specified."
                     )));
                 }
                 if for_group && group.is_none() {
@@ -181,6 +180,8 @@ fn from(text: &[u8], for_group: bool) -> Result<From, Error> {
         )),
         b"$" => Ok(From::End),
         b">" if for_group => Ok(From::New),
+        // The largest id is what Redis turns `>` into.
+        _ if for_group && strict_id(text) == Ok(StreamId::MAX) => Ok(From::New),
         b">" => Err(Error::text(
             "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
         )),

@@ -68,11 +68,6 @@ fn xsetid(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         at += 2;
     }
     let stream = ctx.db.get_mut_as::<Stream>(args.at(1))?.ok_or(Error::NoSuchKey)?;
-    if id < stream.max_deleted_id() {
-        return Err(Error::text(
-            "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
-        ));
-    }
     if let Some(last) = stream.last_live_id() {
         if id < last {
             return Err(Error::text(
@@ -84,6 +79,11 @@ fn xsetid(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
                 "ERR The entries_added specified in XSETID is smaller than the target stream length",
             ));
         }
+    }
+    if id < stream.max_deleted_id() {
+        return Err(Error::text(
+            "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
+        ));
     }
     stream.set_last_id(id, added, max_deleted);
     ctx.db.effect_verbatim(XSETID.spec.opcode, args);

@@ -71,8 +71,9 @@ impl StreamId {
     }
 }
 
-/// An unsigned number as `strtoull` reads it: zeros and a `+` in front are allowed.
+/// An unsigned number as `strtoull` reads it: space, zeros and a `+` in front are allowed.
 pub fn number(text: &[u8]) -> Option<u64> {
+    let text = text.trim_ascii_start();
     let digits = text.strip_prefix(b"+").unwrap_or(text);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -93,8 +94,9 @@ mod tests {
     #[test]
     fn ids_are_read_and_counted_on() {
         assert_eq!(StreamId::parse(b"5-3", 0), Some(StreamId::new(5, 3)));
+        assert_eq!(StreamId::parse(b" 1", 0), Some(StreamId::new(1, 0)));
         assert_eq!(StreamId::parse(b"05", 9), Some(StreamId::new(5, 9)));
-        for bad in ["", "-", "5-", "-5", "a-1", "1-1-1", "18446744073709551616", " 1"] {
+        for bad in ["", "-", "5-", "-5", "a-1", "1-1-1", "18446744073709551616", "1 "] {
             assert_eq!(StreamId::parse(bad.as_bytes(), 0), None, "{bad}");
         }
         assert_eq!(StreamId::new(1, u64::MAX).next(), Some(StreamId::new(2, 0)));

@@ -68,7 +68,8 @@ pub(super) fn insert(list: &mut Listpack, member: &[u8], score: f64) {
         at = list.next(score_pos);
     }
     let mut buffer = DoubleBuffer::new();
-    let text = format_f64(score, &mut buffer);
+    // Integers have no negative zero.
+    let text = format_f64(if score == 0.0 { 0.0 } else { score }, &mut buffer);
     match at {
         Some(pos) => {
             let pos = list.insert_before(pos, member);
