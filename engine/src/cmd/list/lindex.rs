@@ -35,7 +35,9 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         ctx.reply.null();
         return Ok(());
     };
-    let item = list.get(integer(args.at(2))?);
-    ctx.reply.bulk_or_null(item.map(|i| i.bytes(&mut itoa::Buffer::new()).to_vec()).as_deref());
+    match list.get(integer(args.at(2))?) {
+        Some(item) => ctx.reply.bulk(item.bytes(&mut itoa::Buffer::new())),
+        None => ctx.reply.null(),
+    }
     Ok(())
 }

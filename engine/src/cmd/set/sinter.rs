@@ -144,9 +144,6 @@ fn intersect<'k>(
     }
     let mut result = Set::new(&limits);
     let Some(smallest) = db.get_as::<Set>(first)? else { return Ok(result) };
-    if rest.is_empty() && limit >= smallest.len() {
-        return Ok(smallest.clone());
-    }
     let mut candidates: Vec<_> = smallest.iter().map(|member| member.to_vec()).collect();
     for (_, key) in rest {
         if let Some(set) = db.get_as::<Set>(key)? {
