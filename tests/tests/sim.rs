@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use ringstone_tests::sim::{Mutation, Stats, replay_command, run_seed};
+use ringstone_tests::sim::{Mutation, Stats, damage_once, replay_command, run_seed};
 
 /// Seeds in which every mutation must have been noticed.
 const MUTATION_SEEDS: u64 = 600;
@@ -22,7 +22,7 @@ fn check(seed: u64, mutation: Option<Mutation>) -> Stats {
 
 #[test]
 fn sim_many_crashes_lose_nothing_that_was_acknowledged() {
-    let seeds = number("RINGSTONE_SIM_SEEDS").unwrap_or(300);
+    let seeds = number("RINGSTONE_SIM_SEEDS").unwrap_or(250);
     let first = number("RINGSTONE_SIM_FIRST").unwrap_or(0);
     let began = Instant::now();
     let mut stats = Stats::default();
@@ -52,4 +52,18 @@ fn sim_replays_the_seed_asked_for() {
     let mutation = mutation.map(|name| Mutation::from_name(&name).expect("a mutation's name"));
     let seed = number("RINGSTONE_SIM_SEED").unwrap_or(0);
     println!("seed {seed}: {:?}", check(seed, mutation));
+}
+
+#[test]
+fn sim_damaged_files_give_the_same_data_a_prefix_or_a_refusal() {
+    let count = number("RINGSTONE_SIM_DAMAGES").unwrap_or(400);
+    let mut outcomes = [0u64; 3];
+    for seed in 0..count {
+        match damage_once(seed) {
+            Ok(outcome) => outcomes[outcome as usize] += 1,
+            Err(violation) => panic!("damage seed {seed}: {violation}"),
+        }
+    }
+    println!("same, prefix, refused: {outcomes:?}");
+    assert!(outcomes.iter().all(|n| *n > 0));
 }

@@ -33,13 +33,15 @@ pub enum FrameKind {
     Cut = 3,
     /// Function libraries loaded or deleted.
     Function = 4,
+    /// Takes no GSN (0 in the header) and changes nothing: tells how far everything is durable, so that damage to the last
+    /// frames before a pause is noticed.
+    Mark = 5,
 }
 
 impl FrameKind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [FrameKind::Batch, FrameKind::Transaction, FrameKind::Cut, FrameKind::Function]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        use FrameKind::{Batch, Cut, Function, Mark, Transaction};
+        [Batch, Transaction, Cut, Function, Mark].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

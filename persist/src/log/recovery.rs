@@ -114,6 +114,11 @@ pub enum RecoveryError {
         /// What is wrong.
         error: HeaderError,
     },
+    /// A segment that was cut off, which no crash does.
+    #[error(
+        "{0} is shorter than it was made; restore the file, or start with --force-truncate to go on with what is there"
+    )]
+    Cut(SegmentId),
     /// Two different frames claim the same GSN.
     #[error("GSN {gsn} stands twice and differs: {first}; {second}")]
     Conflict {
@@ -189,6 +194,8 @@ pub enum Warning {
         /// What is wrong.
         error: HeaderError,
     },
+    /// A file shorter than it was made was read on the operator's word.
+    Cut(SegmentId),
     /// Durable data was given up on the operator's word.
     Forced(Missing),
     /// A file that does not belong to the log was moved.
@@ -216,6 +223,7 @@ impl fmt::Display for Warning {
             Warning::Header { segment, error } => {
                 write!(f, "{segment}: {error}; its frames were read")
             }
+            Warning::Cut(segment) => write!(f, "forced: {segment} is shorter than it was made"),
             Warning::Forced(missing) => write!(f, "forced: {missing}"),
             Warning::MovedAside { name, to } => {
                 write!(f, "moved {name}, which is not of this log, to {to}")
@@ -462,6 +470,12 @@ impl RecoveryPlan {
     ) -> Result<(), RecoveryError> {
         for scan in scans {
             let segment = scan.id;
+            if scan.is_cut {
+                if !self.options.force_truncate {
+                    return Err(RecoveryError::Cut(segment));
+                }
+                warnings.push(Warning::Cut(segment));
+            }
             match scan.header_error {
                 None => {}
                 Some(error @ (HeaderError::Version(_) | HeaderError::OtherLog)) => {
@@ -601,13 +615,13 @@ impl Found {
             }
         }
         all.dedup_by_key(|(frame, _, _)| frame.gsn);
-        let witness = all.iter().max_by_key(|(frame, _, _)| frame.durable_gsn);
+        let witness = witness(manifest, scans, no_fence);
         let run = all.iter().zip(cut + 1..).take_while(|((f, _, _), gsn)| f.gsn == *gsn).count();
         Ok(Found {
             gsn: cut + run as u64,
             places: all.iter().take(run).map(|(_, _, place)| *place).collect(),
-            durable_gsn: witness.map_or(0, |(frame, _, _)| frame.durable_gsn),
-            witness: witness.map(location),
+            durable_gsn: witness.map_or(0, |(durable_gsn, _)| durable_gsn),
+            witness: witness.map(|(_, location)| location),
             dropped: all.len() - run,
             dropped_first: all.get(run).map(location),
         })
@@ -644,6 +658,18 @@ impl Found {
             }
         }
     }
+}
+
+/// The frame that says the most about what was durable: one that counts, or a mark of an epoch that does.
+fn witness(manifest: &Manifest, scans: &[SegmentScan], no_fence: bool) -> Option<(u64, Location)> {
+    let counts = |f: &FrameEntry| match f.gsn {
+        0 => manifest.admits(f.epoch, f.durable_gsn),
+        gsn => no_fence || manifest.admits(f.epoch, gsn),
+    };
+    let frames = scans.iter().flat_map(|scan| scan.frames.iter().map(move |f| (f, scan.id)));
+    let witness = frames.filter(|(f, _)| counts(f)).max_by_key(|(f, _)| f.durable_gsn)?;
+    let (FrameEntry { durable_gsn, offset, .. }, segment) = witness;
+    Some((*durable_gsn, Location { segment, offset: *offset }))
 }
 
 /// The end of the last closed epoch: an earlier start found everything up to there, and made it durable.

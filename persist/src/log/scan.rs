@@ -17,7 +17,7 @@ const WINDOW_BYTES: usize = 256 << 10;
 /// Where a frame lies, and what recovery must know about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameEntry {
-    /// Its place in the order of everything.
+    /// Its place in the order of everything; 0 for a mark.
     pub gsn: u64,
     /// Every GSN up to this one was durable when the frame was made.
     pub durable_gsn: u64,
@@ -46,6 +46,8 @@ pub struct SegmentScan {
     pub header_error: Option<HeaderError>,
     /// How it was written; unknown with a broken header.
     pub kind: Option<SegmentKind>,
+    /// Whether the file is shorter than it was made.
+    pub is_cut: bool,
     /// The frames that validate, in the order of their offsets.
     pub frames: Vec<FrameEntry>,
     /// Where the frames before a hole end: bytes there are no frame, yet frames follow.
@@ -68,9 +70,9 @@ pub async fn scan_segment<D: Disk>(
     let window_len = usize::try_from(len).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
     let mut window = Window { disk, file: &file, len, buf: vec![0; window_len], at: 0, filled: 0 };
     let header = check_header(window.peek(0, SEGMENT_HEADER_BYTES).await?, log, id);
-    let (kind, header_error) = match header {
-        Ok(kind) => (Some(kind), None),
-        Err(error) => (None, Some(error)),
+    let (kind, made_len, header_error) = match header {
+        Ok((kind, made_len)) => (Some(kind), made_len, None),
+        Err(error) => (None, 0, Some(error)),
     };
     let seed = FrameSeed::new(log, id);
     let start = SEGMENT_HEADER_BYTES as u64;
@@ -78,6 +80,7 @@ pub async fn scan_segment<D: Disk>(
         id,
         header_error,
         kind,
+        is_cut: len < made_len,
         frames: Vec::new(),
         holes: Vec::new(),
         end: start,
@@ -147,11 +150,11 @@ impl<D: Disk> Window<'_, D> {
             if bytes.len() < FRAME_MAGIC.len() {
                 return Ok(None);
             }
-            let block = BLOCK_BYTES as u64;
-            let allowed = |offset: u64| {
-                offset == from || kind != Some(SegmentKind::Direct) || offset.is_multiple_of(block)
+            let hit = if kind == Some(SegmentKind::Direct) {
+                find_in_blocks(bytes, at, at == from)
+            } else {
+                memchr::memmem::find(bytes, &FRAME_MAGIC)
             };
-            let hit = find_magic(bytes, |i| allowed(at + i as u64));
             if let Some(i) = hit {
                 return Ok(Some(at + i as u64));
             }
@@ -229,15 +232,13 @@ impl<D: Disk> Window<'_, D> {
     }
 }
 
-fn find_magic(bytes: &[u8], allowed: impl Fn(usize) -> bool) -> Option<usize> {
-    let first = FRAME_MAGIC.first().copied().unwrap_or_default();
-    let mut from = 0;
-    while let Some(i) = bytes.get(from..)?.iter().position(|byte| *byte == first) {
-        let at = from + i;
-        if bytes.get(at..at + FRAME_MAGIC.len()) == Some(&FRAME_MAGIC[..]) && allowed(at) {
-            return Some(at);
-        }
-        from = at + 1;
+/// Where the magic stands at the start of a block, or right at the beginning where `begins_frame`; `at` is the offset of
+/// `bytes` in the file.
+fn find_in_blocks(bytes: &[u8], at: u64, begins_frame: bool) -> Option<usize> {
+    if begins_frame && bytes.starts_with(&FRAME_MAGIC) {
+        return Some(0);
     }
-    None
+    let first = usize::try_from(at.next_multiple_of(BLOCK_BYTES as u64) - at).ok()?;
+    let blocks = (first..bytes.len()).step_by(BLOCK_BYTES);
+    blocks.into_iter().find(|i| bytes.get(*i..).is_some_and(|b| b.starts_with(&FRAME_MAGIC)))
 }

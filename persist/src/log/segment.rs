@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!   0 magic "RSEG"   4 version u16   6 kind u16 (1 direct, 2 buffered)   8 crc u32   12 shard u32
-//!  16 seq u64       24 uuid, 16 bytes               40 zeros up to byte 4096; frames from there on
+//!  16 seq u64       24 uuid, 16 bytes               40 size_bytes u64   48 zeros up to byte 4096; frames from there on
 //! ```
 //!
 //! Invariant: a file gets its final name only once its header is durable, so a segment with a broken header is damage and
-//! never the trace of a crash.
+//! never the trace of a crash. The same holds for a file shorter than its header says.
 
 use std::io;
 use std::path::Path;
@@ -126,6 +126,7 @@ fn encode_header(job: &Preparation) -> Vec<u8> {
     out.extend_from_slice(&job.id.shard.to_le_bytes());
     out.extend_from_slice(&job.id.seq.to_le_bytes());
     out.extend_from_slice(&job.log.uuid);
+    out.extend_from_slice(&job.size_bytes.to_le_bytes());
     out.resize(SEGMENT_HEADER_BYTES, 0);
     let crc = crc32fast::hash(&out);
     if let Some(place) = out.get_mut(8..12) {
@@ -151,8 +152,12 @@ pub enum HeaderError {
     OtherSegment,
 }
 
-/// Verifies a segment's first block.
-pub fn check_header(bytes: &[u8], log: &LogId, id: SegmentId) -> Result<SegmentKind, HeaderError> {
+/// Verifies a segment's first block; gives its kind and the size in bytes that it was made with.
+pub fn check_header(
+    bytes: &[u8],
+    log: &LogId,
+    id: SegmentId,
+) -> Result<(SegmentKind, u64), HeaderError> {
     let block: &[u8; SEGMENT_HEADER_BYTES] = bytes
         .get(..SEGMENT_HEADER_BYTES)
         .and_then(|b| b.try_into().ok())
@@ -176,8 +181,8 @@ pub fn check_header(bytes: &[u8], log: &LogId, id: SegmentId) -> Result<SegmentK
         return Err(HeaderError::OtherSegment);
     }
     match number(6, 2) {
-        1 => Ok(SegmentKind::Direct),
-        2 => Ok(SegmentKind::Buffered),
+        1 => Ok((SegmentKind::Direct, number(40, 8))),
+        2 => Ok((SegmentKind::Buffered, number(40, 8))),
         _ => Err(HeaderError::Damaged),
     }
 }
@@ -215,7 +220,10 @@ mod tests {
         assert!(!dir.path().join("s0-1.log").exists());
         let bytes = std::fs::read(dir.path().join("s0-2.log")).unwrap();
         assert_eq!(bytes.len() as u64, SEGMENT_BYTES_MIN);
-        assert_eq!(check_header(&bytes, &log, second.id), Ok(SegmentKind::Direct));
+        assert_eq!(
+            check_header(&bytes, &log, second.id),
+            Ok((SegmentKind::Direct, SEGMENT_BYTES_MIN))
+        );
         assert_eq!(check_header(&bytes, &log, first.id), Err(HeaderError::OtherSegment));
     }
 }

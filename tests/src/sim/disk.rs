@@ -48,6 +48,7 @@ pub struct Disk {
     inner: Rc<RefCell<Inner>>,
 }
 
+#[derive(Clone)]
 struct Inner {
     rng: Rng,
     faults: Faults,
@@ -238,6 +239,20 @@ impl Disk {
         Disk { inner: Rc::new(RefCell::new(inner)) }
     }
 
+    /// A copy that goes its own way.
+    pub fn fork(&self) -> Self {
+        Disk { inner: Rc::new(RefCell::new(self.inner.borrow().clone())) }
+    }
+
+    /// Changes a file's bytes behind everybody's back, in cache and on the disk.
+    pub fn damage(&self, path: &Path, change: impl Fn(&mut Vec<u8>)) {
+        let inner = &mut *self.inner.borrow_mut();
+        let Some(inode) = inner.live.get(&text(path)).copied() else { return };
+        let inode = inner.inode(inode);
+        change(&mut inode.cache);
+        change(&mut inode.durable);
+    }
+
     /// How often things fail from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.inner.borrow_mut().faults = faults;
@@ -317,18 +332,6 @@ impl Disk {
             let mut rng = inner.rng.clone();
             inner.inode(inode).fail_sync(&mut rng);
             inner.rng = rng;
-        }
-    }
-
-    /// Flips a bit, in cache and on the disk.
-    pub fn flip(&self, path: &Path, at: usize, bit: u32) {
-        let inner = &mut *self.inner.borrow_mut();
-        let Some(inode) = inner.live.get(&text(path)).copied() else { return };
-        let inode = inner.inode(inode);
-        for image in [&mut inode.cache, &mut inode.durable] {
-            if let Some(byte) = image.get_mut(at) {
-                *byte ^= 1 << (bit % 8);
-            }
         }
     }
 

@@ -12,6 +12,7 @@
 //!
 //! Invariant: everything follows from the seed.
 
+pub mod damage;
 pub mod disk;
 pub mod mutation;
 pub mod oracle;
@@ -19,6 +20,7 @@ pub mod rng;
 pub mod run;
 pub mod shard;
 
+pub use damage::{Outcome, damage_once};
 pub use disk::{Crash, Disk};
 pub use mutation::Mutation;
 pub use oracle::{Oracle, Violation};

@@ -570,7 +570,11 @@ impl World {
 
     fn tick(&mut self, run: &mut Run) {
         self.now_ms += 100 + self.rng.below(1500);
-        run.shards.iter_mut().for_each(|s| s.log.tick(self.now_ms));
+        let (synced, next) = (run.marks.synced(), run.marks.next_gsn());
+        for own in &mut run.shards {
+            own.log.tick(self.now_ms);
+            own.log.mark_if_idle(self.now_ms, synced, next);
+        }
     }
 
     fn publish(&mut self, run: &mut Run, shard: usize) {
@@ -635,7 +639,8 @@ impl World {
         let at = self.rng.below(bytes.len() as u64);
         let needed = |w: &Written| w.gsn > self.cut_durable && (w.offset..w.end).contains(&at);
         if !self.oracle.written.get(&id).is_some_and(|all| all.iter().any(needed)) {
-            self.disk.flip(&path, at as usize, self.rng.next() as u32);
+            let bit = self.rng.below(8);
+            self.disk.damage(&path, |bytes| bytes[at as usize] ^= 1 << bit);
         }
     }
 }

@@ -191,7 +191,8 @@ impl LogWriter {
         let mut through = None;
         for dirty in self.dirty.iter_mut().filter(|d| d.segment == segment) {
             (dirty.broken, dirty.wanted) = (true, false);
-            through = through.max(Some(dirty.last_gsn));
+            // A file with nothing but marks is no loss.
+            through = through.max(Some(dirty.last_gsn).filter(|gsn| *gsn > 0));
         }
         self.broken_through = self.broken_through.max(through);
     }

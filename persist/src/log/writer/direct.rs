@@ -151,7 +151,7 @@ impl LogWriter {
         }
         let mut failed: Vec<InFlight> = self.in_flight.drain(..).collect();
         failed.sort_unstable_by_key(|w| w.group.first_gsn);
-        self.failover_through = failed.last().map(|w| w.group.last_gsn);
+        self.failover_through = failed.iter().map(|w| w.group.last_gsn).max();
         for write in failed.into_iter().rev() {
             let mut group = write.group;
             group.buf = Arc::try_unwrap(write.buf).unwrap_or_else(|shared| shared.copy());

@@ -31,6 +31,10 @@ use segments::Segments;
 
 /// Longest frame payload in bytes; above it [`LogWriter::push`] refuses.
 pub const PAYLOAD_BYTES_MAX: usize = 4 << 30;
+/// The first GSN of a group that has none, since it only holds a mark.
+const NO_GSN: u64 = u64::MAX;
+/// Time between marks, in milliseconds.
+const MARK_INTERVAL_MS: u64 = 1000;
 /// Most bytes of one write; the kernel would write no more than 2 GiB.
 const WRITE_BYTES_MAX: usize = 1 << 30;
 /// Buffers kept for reuse, and up to which size.
@@ -195,6 +199,9 @@ pub struct LogWriter {
     options: WriterOptions,
     now_ms: u64,
     last_gsn: u64,
+    /// The highest `durable_gsn` that any frame here told.
+    told_durable_gsn: u64,
+    marked_at_ms: u64,
     next_ticket: u64,
     pending_bytes: usize,
     queue: VecDeque<Group>,
@@ -230,6 +237,8 @@ impl LogWriter {
             options,
             now_ms: 0,
             last_gsn: 0,
+            told_durable_gsn: 0,
+            marked_at_ms: 0,
             next_ticket: 1,
             pending_bytes: 0,
             queue: VecDeque::new(),
@@ -265,6 +274,31 @@ impl LogWriter {
         if records.len() > PAYLOAD_BYTES_MAX {
             return Err(PushError::TooLong(records.len()));
         }
+        self.append(gsn, wall_ms, durable_gsn, kind, records);
+        self.last_gsn = gsn;
+        Ok(())
+    }
+
+    /// In a pause, writes down once that everything is durable, so that damage to the last frames is noticed at the next
+    /// start. Call it about once a second with [`super::Watermarks::synced`] and [`super::Watermarks::next_gsn`], and then
+    /// go on as after a push.
+    pub fn mark_if_idle(&mut self, wall_ms: u64, synced: u64, next_gsn: u64) {
+        let idle = synced + 1 == next_gsn && self.pending_bytes == 0 && self.health() == Health::Ok;
+        let due = self.now_ms.saturating_sub(self.marked_at_ms) >= MARK_INTERVAL_MS;
+        if idle && due && synced > self.told_durable_gsn {
+            self.marked_at_ms = self.now_ms;
+            self.append(0, wall_ms, synced, FrameKind::Mark, &[]);
+        }
+    }
+
+    fn append(
+        &mut self,
+        gsn: u64,
+        wall_ms: u64,
+        durable_gsn: u64,
+        kind: FrameKind,
+        records: &[u8],
+    ) {
         let header = FrameHeader {
             kind,
             payload_crc: crc32fast::hash(records),
@@ -276,17 +310,19 @@ impl LogWriter {
             wall_ms,
         };
         let len = FRAME_HEADER_BYTES + records.len();
-        let group = self.gathering(gsn, len);
+        let group = self.gathering(len);
         group.frames.push(group.buf.len());
         group.buf.extend(&header.encode());
         group.buf.extend(records);
-        group.last_gsn = gsn;
-        self.last_gsn = gsn;
+        if gsn > 0 {
+            group.first_gsn = group.first_gsn.min(gsn);
+            group.last_gsn = gsn;
+        }
+        self.told_durable_gsn = self.told_durable_gsn.max(durable_gsn);
         self.pending_bytes += len;
-        Ok(())
     }
 
-    fn gathering(&mut self, gsn: u64, len: usize) -> &mut Group {
+    fn gathering(&mut self, len: usize) -> &mut Group {
         let joins = !self.rotate_next
             && self.queue.back().is_some_and(|g| self.options.policy.may_join(g.buf.len(), len));
         if !joins {
@@ -295,8 +331,8 @@ impl LogWriter {
             self.queue.push_back(Group {
                 buf,
                 frames: Vec::new(),
-                first_gsn: gsn,
-                last_gsn: gsn,
+                first_gsn: NO_GSN,
+                last_gsn: 0,
                 new_segment,
             });
         }
@@ -309,14 +345,14 @@ impl LogWriter {
     pub fn written_below(&self) -> Option<u64> {
         let in_flight = self.in_flight.iter().map(|w| w.group.first_gsn);
         let writing = self.writing.iter().map(|w| w.group.first_gsn);
-        let queued = self.queue.front().map(|g| g.first_gsn);
-        in_flight.chain(writing).chain(queued).min()
+        let queued = self.queue.iter().map(|g| g.first_gsn).find(|gsn| *gsn != NO_GSN);
+        in_flight.chain(writing).chain(queued).min().filter(|gsn| *gsn != NO_GSN)
     }
 
     /// The lowest GSN pushed but not yet durable.
     pub fn synced_below(&self) -> Option<u64> {
         let dirty = self.dirty.iter().map(|d| d.first_gsn).min();
-        dirty.into_iter().chain(self.written_below()).min()
+        dirty.into_iter().chain(self.written_below()).min().filter(|gsn| *gsn != NO_GSN)
     }
 
     /// The highest GSN pushed, 0 when there is none.
