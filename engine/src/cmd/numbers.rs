@@ -3,6 +3,10 @@
 use crate::error::Error;
 use crate::num::parse_i64;
 
+/// The most elements that SRANDMEMBER and HRANDFIELD repeat: such a reply has no natural bound, and Redis, which has no limit
+/// here, dies of it.
+pub(crate) const REPEATS_MAX: usize = 1 << 27;
+
 /// Any 64-bit integer.
 pub(crate) fn integer(text: &[u8]) -> Result<i64, Error> {
     parse_i64(text).ok_or(Error::NotInteger)

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ringstone_engine::Tree;
-use ringstone_engine::cmd;
 use ringstone_engine::effect::Records;
 use ringstone_engine::keyspace::Mode;
+use ringstone_engine::{Error, Tree, cmd};
 
 use crate::harness::{NOW_MS, Shard};
 
@@ -28,11 +27,11 @@ fn effects(shard: &mut Shard) -> Vec<String> {
 }
 
 fn texts(tree: &Tree) -> Vec<String> {
-    match tree {
-        Tree::Bulk(bytes) => vec![String::from_utf8_lossy(bytes).into_owned()],
-        Tree::Array(items) | Tree::Set(items) => items.iter().flat_map(texts).collect(),
-        other => panic!("no texts: {other:?}"),
+    if let Tree::Bulk(bytes) = tree {
+        return vec![String::from_utf8_lossy(bytes).into_owned()];
     }
+    let (Tree::Array(items) | Tree::Set(items)) = tree else { panic!("no texts: {tree:?}") };
+    items.iter().flat_map(texts).collect()
 }
 
 #[test]
@@ -171,6 +170,9 @@ fn random_members_are_distinct_unless_asked_otherwise() {
         }
     }
     assert_eq!(texts(&shard.run("SRANDMEMBER s -500")).len(), 500);
+    for line in ["SRANDMEMBER s -9223372036854775807", "HRANDFIELD h -9223372036854775807"] {
+        assert_eq!(shard.run(line), Tree::Error(Error::OutOfRange), "{line}");
+    }
     let pairs = texts(&shard.run("HRANDFIELD h 70 WITHVALUES"));
     assert!(pairs.chunks(2).all(|pair| pair[0] == format!("f{}", pair[1])));
 }

@@ -1,7 +1,7 @@
 //! HRANDFIELD.
 
 use crate::args::Args;
-use crate::cmd::numbers::opposable;
+use crate::cmd::numbers::{REPEATS_MAX, opposable};
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
 use crate::keyspace::Ctx;
@@ -65,6 +65,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             Some((field, _)) => ctx.reply.bulk(field.bytes(&mut itoa::Buffer::new())),
             None => ctx.reply.null(),
         },
+        (Some(_), Some((true, count))) if count > REPEATS_MAX => return Err(Error::OutOfRange),
         (Some(hash), Some((true, count))) => {
             begin(ctx.reply, count, with_values);
             let pairs = (0..count).map_while(|_| hash.random(&mut rng));

@@ -1,7 +1,7 @@
 //! SRANDMEMBER.
 
 use crate::args::Args;
-use crate::cmd::numbers::opposable;
+use crate::cmd::numbers::{REPEATS_MAX, opposable};
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
 use crate::keyspace::Ctx;
@@ -48,6 +48,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             Some(member) => ctx.reply.bulk(member.bytes(&mut scratch)),
             None => ctx.reply.null(),
         },
+        (Some(_), Some((true, count))) if count > REPEATS_MAX => return Err(Error::OutOfRange),
         (Some(set), Some((true, count))) => {
             ctx.reply.array(count);
             for member in (0..count).map_while(|_| set.random(&mut rng)) {
