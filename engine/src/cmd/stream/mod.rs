@@ -35,3 +35,6 @@ pub const COMMANDS: &[&Command] = &[
     &xsetid::XSETID,
     &xtrim::XTRIM,
 ];
+
+#[cfg(test)]
+mod tests;

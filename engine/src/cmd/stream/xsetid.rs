@@ -80,11 +80,6 @@ fn xsetid(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             ));
         }
     }
-    if id < stream.max_deleted_id() {
-        return Err(Error::text(
-            "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
-        ));
-    }
     stream.set_last_id(id, added, max_deleted);
     ctx.db.effect_verbatim(XSETID.spec.opcode, args);
     ctx.reply.ok();

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::Error;
 use crate::num::parse_f64;
-use crate::types::ZSet;
+use crate::types::{Object, ZSet};
 
 /// A range of scores.
 #[derive(Clone, Copy, Debug)]
@@ -72,19 +72,60 @@ impl<'a> LexRange<'a> {
         Ok(LexRange { min: lex_bound(min)?, max: lex_bound(max)? })
     }
 
-    /// The ranks that it covers.
-    pub fn ranks(&self, set: &ZSet) -> Range<usize> {
-        let start = set.partition_point(|_, member| match self.min {
-            LexBound::First => false,
-            LexBound::Last => true,
-            LexBound::At(min, exclusive) => member < min || (exclusive && member == min),
-        });
-        let end = set.partition_point(|_, member| match self.max {
+    /// The ranks that it covers, looked for from the end if `reverse`.
+    pub fn ranks(&self, set: &ZSet, reverse: bool) -> Range<usize> {
+        if set.encoding() == "listpack" {
+            return self.walk(set, reverse);
+        }
+        let start = set.partition_point(|_, member| !self.is_from_min(member));
+        let end = set.partition_point(|_, member| self.is_to_max(member));
+        start..end.max(start)
+    }
+
+    /// Where scores differ the result is whatever the walk meets. Small sets are walked as Redis walks them.
+    fn walk(&self, set: &ZSet, reverse: bool) -> Range<usize> {
+        let mut scratch = itoa::Buffer::new();
+        let mut elements = set.iter();
+        let ends = (elements.clone().next(), elements.clone().next_back());
+        let (Some((first, _)), Some((last, _))) = ends else { return 0..0 };
+        if !self.is_to_max(first.bytes(&mut scratch)) || !self.is_from_min(last.bytes(&mut scratch))
+        {
+            return 0..0;
+        }
+        let len = elements.len();
+        if reverse {
+            let mut elements = elements.rev();
+            let skipped =
+                elements.clone().take_while(|(m, _)| !self.is_to_max(m.bytes(&mut scratch)));
+            let skipped = skipped.count();
+            let mut scratch = itoa::Buffer::new();
+            let rest = elements.by_ref().skip(skipped);
+            let taken = rest.take_while(|(m, _)| self.is_from_min(m.bytes(&mut scratch))).count();
+            return len - skipped - taken..len - skipped;
+        }
+        let skipped =
+            elements.clone().take_while(|(m, _)| !self.is_from_min(m.bytes(&mut scratch)));
+        let skipped = skipped.count();
+        let mut scratch = itoa::Buffer::new();
+        let rest = elements.by_ref().skip(skipped);
+        let taken = rest.take_while(|(m, _)| self.is_to_max(m.bytes(&mut scratch))).count();
+        skipped..skipped + taken
+    }
+
+    fn is_from_min(&self, member: &[u8]) -> bool {
+        match self.min {
+            LexBound::First => true,
+            LexBound::Last => false,
+            LexBound::At(min, exclusive) => member > min || (!exclusive && member == min),
+        }
+    }
+
+    fn is_to_max(&self, member: &[u8]) -> bool {
+        match self.max {
             LexBound::First => false,
             LexBound::Last => true,
             LexBound::At(max, exclusive) => member < max || (!exclusive && member == max),
-        });
-        start..end.max(start)
+        }
     }
 }
 

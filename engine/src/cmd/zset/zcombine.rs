@@ -3,6 +3,8 @@
 //! Only one source is borrowed at a time: a union adds them up one after another, the others start from one source's
 //! elements and drop what the next ones rule out.
 
+use std::cmp::Ordering;
+
 use hashbrown::HashMap;
 
 use super::bounds::integer;
@@ -66,7 +68,9 @@ pub(super) fn reply(
 ) -> CmdResult {
     let plan = Plan::read(ctx, args, 1, name, operation, Target::Reply)?;
     let mut elements = plan.run(ctx)?;
-    elements.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
+    elements.sort_unstable_by(|a, b| {
+        a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal).then_with(|| a.0.cmp(&b.0))
+    });
     emit::begin(ctx.reply, elements.len(), plan.with_scores);
     for (member, score) in &elements {
         emit::element(ctx.reply, member, plan.with_scores.then_some(*score));

@@ -70,7 +70,7 @@ fn zcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 
 fn zlexcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let range = LexRange::parse(args.at(2), args.at(3))?;
-    let count = ctx.db.get_as::<ZSet>(args.at(1))?.map_or(0, |set| range.ranks(set).len());
+    let count = ctx.db.get_as::<ZSet>(args.at(1))?.map_or(0, |set| range.ranks(set, false).len());
     ctx.reply.len(count);
     Ok(())
 }

@@ -412,7 +412,7 @@ impl<'a> Query<'a> {
                 return if self.reverse { len - ranks.end..len - ranks.start } else { ranks };
             }
             Bounds::Score(range) => range.ranks(set),
-            Bounds::Lex(range) => range.ranks(set),
+            Bounds::Lex(range) => range.ranks(set, self.reverse),
         };
         // A negative offset runs past the end, a negative limit is none.
         let offset = usize::try_from(self.offset).unwrap_or(usize::MAX).min(found.len());

@@ -110,7 +110,7 @@ fn zremrangebyscore(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 
 fn zremrangebylex(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let range = LexRange::parse(args.at(2), args.at(3))?;
-    remove(ctx, args, ZREMRANGEBYLEX.spec.opcode, |set| range.ranks(set))
+    remove(ctx, args, ZREMRANGEBYLEX.spec.opcode, |set| range.ranks(set, false))
 }
 
 fn remove(

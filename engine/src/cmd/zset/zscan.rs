@@ -73,7 +73,8 @@ fn options(args: Args<'_>) -> Result<(Option<&[u8]>, usize), Error> {
             let wanted = parse_i64(value).ok_or(Error::NotInteger)?;
             count = usize::try_from(wanted).ok().filter(|n| *n > 0).ok_or(Error::Syntax)?;
         } else if args.is(at, "match") {
-            pattern = Some(value);
+            // `*` matches no empty member, but is taken for everything.
+            pattern = Some(value).filter(|pattern| *pattern != b"*");
         } else {
             return Err(Error::Syntax);
         }

@@ -273,7 +273,11 @@ impl Stream {
 
     /// True when an entry at or behind `start` may have been deleted, so that counting by ids is not exact.
     pub fn has_tombstones_from(&self, start: StreamId) -> bool {
-        self.len > 0 && self.max_deleted_id != StreamId::MIN && start <= self.max_deleted_id
+        // A tombstone before the first entry is no hole.
+        self.len > 0
+            && self.max_deleted_id != StreamId::MIN
+            && self.first_id <= self.max_deleted_id
+            && start <= self.max_deleted_id
     }
 
     /// How many entries were added up to and with `id`, where that can be told.
