@@ -10,6 +10,7 @@ mod support;
 use std::path::PathBuf;
 use std::process::Command;
 
+use proptest::prelude::*;
 use ringstone_engine::serial::crc64;
 use ringstone_engine::types::list::Side;
 use ringstone_engine::types::{EncodingLimits, Hash, List, Object, Set, Value, ZSet};
@@ -258,4 +259,45 @@ fn opcodes_of_newer_servers_are_passed_over_or_refused_by_name() {
     // An empty collection is passed over, as in Redis.
     let (summary, _) = with(b"\x02\x01e\x00\x00\x01a\x01b", b"REDIS0010").unwrap();
     assert_eq!((summary.keys, summary.empty), (1, 1));
+}
+
+/// A small file that is not summed, so that changes of it reach the decoders; with or without its index.
+fn unsummed(with_index: bool) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read(sample(&dir, 24)).unwrap();
+    let end = bytes.len() - 8;
+    bytes[end..].fill(0);
+    if !with_index {
+        bytes[end - 2] = b'9';
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn changes_that_no_sum_tells_of_are_loaded_or_refused_but_never_harm(
+        with_index in any::<bool>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+        cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+    ) {
+        let mut bytes = unsummed(with_index);
+        for (at, byte) in changes {
+            let at = at.index(bytes.len() - 100);
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.rdb");
+        std::fs::write(&path, &bytes).unwrap();
+        match load(&path, Expired::Keep) {
+            Ok((summary, loaded)) => {
+                prop_assert_eq!(summary.keys, loaded.0.into_inner().unwrap().len() as u64);
+            }
+            Err(error) => prop_assert!(error.offset <= bytes.len() as u64, "{}", error),
+        }
+    }
 }
