@@ -141,6 +141,22 @@ fn redis_server_loads_what_is_written_here_with_the_same_digest() {
 }
 
 #[test]
+fn redis_server_takes_such_a_file_as_the_base_of_its_append_only_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let aof = dir.path().join("appendonlydir");
+    std::fs::create_dir(&aof).unwrap();
+    let base = aof.join("appendonly.aof.1.base.rdb");
+    write_file(&base, &Header { is_aof_base: true, ..Header::default() }, &entries(100), 30);
+    std::fs::write(aof.join("appendonly.aof.1.incr.aof"), b"*2\r\n$3\r\nDEL\r\n$5\r\nkey:1\r\n")
+        .unwrap();
+    let manifest = "file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n";
+    std::fs::write(aof.join("appendonly.aof.manifest"), manifest).unwrap();
+    let Some(redis) = Redis::start(dir.path(), &["--appendonly", "yes"]) else { return };
+    assert_eq!(redis.cli(&["DBSIZE"]), "89");
+    assert_eq!(redis.cli(&["EXISTS", "key:1", "key:2"]), "1");
+}
+
+#[test]
 fn a_file_without_keys_is_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("dump.rdb");
