@@ -9,7 +9,7 @@ use crate::cmd::{
 use crate::error::{CmdResult, Error};
 use crate::keyspace::Ctx;
 use crate::types::stream::{PushError, StreamId, number};
-use crate::types::{Object, Stream};
+use crate::types::{EncodingLimits, Object, Stream};
 
 /// `XADD`
 pub static XADD: Command = Command {
@@ -139,41 +139,29 @@ fn xadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         return Err(Error::text("ERR The ID specified in XADD must be greater than 0-0"));
     }
     let key = args.at(1);
-    let present = ctx.db.get_mut_as::<Stream>(key)?.is_some();
-    if !present && !make {
-        ctx.reply.null();
-        return Ok(());
-    }
     let now_ms = u64::try_from(ctx.db.now_ms()).unwrap_or(0);
     let limits = ctx.db.limits();
     let words: Vec<_> = args.iter_from(at + 1).collect();
     let fields: Vec<_> =
         words.chunks_exact(2).filter_map(|pair| Some((*pair.first()?, *pair.get(1)?))).collect();
-    let stream = ctx.db.get_or_insert_as(key, |_| Stream::new())?;
-    if stream.last_id() == StreamId::MAX {
-        return Err(Error::text(
-            "ERR The stream has exhausted the last possible ID, unable to add more items",
-        ));
-    }
-    let added = match id.resolve(stream.last_id(), now_ms) {
-        None => Err(TOO_SMALL),
-        Some(id) => match stream.push(id, &fields, &limits) {
-            Ok(()) => Ok(id),
-            Err(PushError::IdTooSmall) => Err(TOO_SMALL),
-            Err(PushError::TooLarge) => Err(Error::text("ERR Elements are too large to be stored")),
-        },
+    let append = |stream: &mut Stream| {
+        let id = push(stream, id, &fields, now_ms, &limits)?;
+        let trimmed = trim.apply(stream, &limits);
+        Ok((id, trimmed, stream.len().to_string()))
     };
-    let id = match added {
-        Ok(id) => id,
-        Err(error) => {
-            if !present {
-                ctx.db.remove(key);
-            }
-            return Err(error);
+    let (id, trimmed, len) = match ctx.db.get_mut_as::<Stream>(key)? {
+        Some(stream) => append(stream)?,
+        None if !make => {
+            ctx.reply.null();
+            return Ok(());
+        }
+        None => {
+            let mut stream = Stream::new();
+            let appended = append(&mut stream)?;
+            ctx.db.set(key, stream.into_value(), None);
+            appended
         }
     };
-    let trimmed = trim.apply(stream, &limits);
-    let len = stream.len().to_string();
     reply_id(ctx.reply, id);
     let id = id.to_string();
     let mut effect = vec![key];
@@ -185,4 +173,24 @@ fn xadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     effect.extend(words);
     ctx.db.effect(XADD.spec.opcode, &effect);
     Ok(())
+}
+
+fn push(
+    stream: &mut Stream,
+    id: Id,
+    fields: &[(&[u8], &[u8])],
+    now_ms: u64,
+    limits: &EncodingLimits,
+) -> Result<StreamId, Error> {
+    if stream.last_id() == StreamId::MAX {
+        return Err(Error::text(
+            "ERR The stream has exhausted the last possible ID, unable to add more items",
+        ));
+    }
+    let id = id.resolve(stream.last_id(), now_ms).ok_or(TOO_SMALL)?;
+    stream.push(id, fields, limits).map_err(|error| match error {
+        PushError::IdTooSmall => TOO_SMALL,
+        PushError::TooLarge => Error::text("ERR Elements are too large to be stored"),
+    })?;
+    Ok(id)
 }

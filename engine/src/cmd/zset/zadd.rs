@@ -6,7 +6,7 @@ use crate::error::{CmdResult, Error};
 use crate::keyspace::Ctx;
 use crate::num::{DoubleBuffer, format_f64, parse_f64};
 use crate::types::zset::Inserted;
-use crate::types::{EncodingLimits, ZSet};
+use crate::types::{EncodingLimits, Object, ZSet};
 
 /// `ZADD`
 pub static ZADD: Command = Command {
@@ -122,26 +122,22 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, first: usize, options: Options) -> Cmd
     }
     let key = args.at(1);
     let limits = ctx.db.limits();
-    let present = ctx.db.get_mut_as::<ZSet>(key)?.is_some();
-    if !present && options.if_present {
-        match options.increment {
-            true => ctx.reply.null(),
-            false => ctx.reply.int(0),
+    let Changed { added, updated, last } = match ctx.db.get_mut_as::<ZSet>(key)? {
+        Some(set) => add_all(set, args, first, options, &limits)?,
+        None if options.if_present => {
+            match options.increment {
+                true => ctx.reply.null(),
+                false => ctx.reply.int(0),
+            }
+            return Ok(());
         }
-        return Ok(());
-    }
-    let set = ctx.db.get_or_insert_as(key, |_| ZSet::new())?;
-    let (mut added, mut updated) = (0, 0);
-    let mut last = Outcome::Refused;
-    for at in (first..args.len()).step_by(2) {
-        let score = parse_f64(args.at(at)).ok_or(Error::NotFloat)?;
-        last = add_one(set, args.at(at + 1), score, options, &limits)?;
-        match last {
-            Outcome::Added(_) => added += 1,
-            Outcome::Updated(_) => updated += 1,
-            Outcome::Same(_) | Outcome::Refused => {}
+        None => {
+            let mut set = ZSet::new();
+            let changed = add_all(&mut set, args, first, options, &limits)?;
+            ctx.db.set(key, set.into_value(), None);
+            changed
         }
-    }
+    };
     if added + updated > 0 {
         record(ctx, args, first, options, &last);
     }
@@ -153,6 +149,33 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, first: usize, options: Options) -> Cmd
         }
     }
     Ok(())
+}
+
+/// What became of all pairs.
+struct Changed {
+    added: i64,
+    updated: i64,
+    last: Outcome,
+}
+
+fn add_all(
+    set: &mut ZSet,
+    args: Args<'_>,
+    first: usize,
+    options: Options,
+    limits: &EncodingLimits,
+) -> Result<Changed, Error> {
+    let mut changed = Changed { added: 0, updated: 0, last: Outcome::Refused };
+    for at in (first..args.len()).step_by(2) {
+        let score = parse_f64(args.at(at)).ok_or(Error::NotFloat)?;
+        changed.last = add_one(set, args.at(at + 1), score, options, limits)?;
+        match changed.last {
+            Outcome::Added(_) => changed.added += 1,
+            Outcome::Updated(_) => changed.updated += 1,
+            Outcome::Same(_) | Outcome::Refused => {}
+        }
+    }
+    Ok(changed)
 }
 
 fn check(options: Options, pairs: usize) -> CmdResult {
