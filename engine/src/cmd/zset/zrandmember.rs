@@ -8,6 +8,8 @@ use crate::args::Args;
 use crate::cmd::{Acl, Arg, ArgKind, Command, Flags, Group, KeyFlags, KeySpec, Spec};
 use crate::error::{CmdResult, Error};
 use crate::keyspace::Ctx;
+use crate::reply::Reply;
+use crate::types::rng::Rng;
 use crate::types::{Object, ZSet};
 
 /// `ZRANDMEMBER`
@@ -68,36 +70,35 @@ fn zrandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     if count < -i64::from(i32::MAX) {
         return Err(Error::OutOfRange);
     }
-    let Some(len) = ctx.db.get_as::<ZSet>(args.at(1))?.map(Object::len) else {
+    let mut rng = Rng::new(ctx.db.random());
+    let Some(set) = ctx.db.get_as::<ZSet>(args.at(1))? else {
         ctx.reply.array(0);
         return Ok(());
     };
+    let len = set.len();
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let distinct = count > 0;
-    let ranks = match distinct {
-        true if wanted >= len => None,
-        true => Some(distinct_ranks(ctx, wanted, len)),
-        false => Some((0..wanted).map(|_| random_rank(ctx, len)).collect()),
-    };
-    let Some(set) = ctx.db.get_as::<ZSet>(args.at(1))? else { return Ok(()) };
-    let Some(ranks) = ranks else {
-        emit::elements(ctx.reply, set.iter(), with_scores);
-        return Ok(());
-    };
-    emit::begin(ctx.reply, ranks.len(), with_scores);
     let mut scratch = itoa::Buffer::new();
-    for rank in ranks {
+    let mut give = |out: &mut dyn Reply, rank: usize| {
         for (member, score) in set.range(rank..rank + 1) {
-            emit::element(ctx.reply, member.bytes(&mut scratch), with_scores.then_some(score));
+            emit::element(out, member.bytes(&mut scratch), with_scores.then_some(score));
         }
+    };
+    if count < 0 {
+        emit::begin(ctx.reply, wanted, with_scores);
+        (0..wanted).for_each(|_| give(ctx.reply, rng.below(len)));
+    } else if wanted >= len {
+        emit::elements(ctx.reply, set.iter(), with_scores);
+    } else {
+        emit::begin(ctx.reply, wanted, with_scores);
+        distinct_ranks(&mut rng, wanted, len).for_each(|rank| give(ctx.reply, rank));
     }
     Ok(())
 }
 
 fn one(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
-    let len = ctx.db.get_as::<ZSet>(key)?.map_or(0, Object::len);
-    let rank = random_rank(ctx, len);
+    let mut rng = Rng::new(ctx.db.random());
     let set = ctx.db.get_as::<ZSet>(key)?;
+    let rank = rng.below(set.map_or(0, Object::len));
     match set.and_then(|set| set.range(rank..rank + 1).next()) {
         Some((member, _)) => ctx.reply.bulk(member.bytes(&mut itoa::Buffer::new())),
         None => ctx.reply.null(),
@@ -105,19 +106,13 @@ fn one(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
     Ok(())
 }
 
-fn random_rank(ctx: &mut Ctx<'_>, len: usize) -> usize {
-    usize::try_from(ctx.db.random() % (len.max(1) as u64)).unwrap_or(0)
-}
-
 /// `wanted` of `len` ranks, each set of them as likely as any other (Floyd's algorithm).
-fn distinct_ranks(ctx: &mut Ctx<'_>, wanted: usize, len: usize) -> Vec<usize> {
+fn distinct_ranks(rng: &mut Rng, wanted: usize, len: usize) -> impl Iterator<Item = usize> {
     let mut chosen = HashSet::with_capacity(wanted);
-    let mut ranks = Vec::with_capacity(wanted);
-    for last in len - wanted..len {
-        let rank = random_rank(ctx, last + 1);
+    (len - wanted..len).map(move |last| {
+        let rank = rng.below(last + 1);
         let rank = if chosen.insert(rank) { rank } else { last };
         chosen.insert(rank);
-        ranks.push(rank);
-    }
-    ranks
+        rank
+    })
 }
