@@ -487,5 +487,4 @@ fn directory_index(hash: u64, depth: u32) -> usize {
 }
 
 #[cfg(test)]
-#[path = "dict_tests.rs"]
 mod tests;

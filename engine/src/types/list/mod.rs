@@ -479,5 +479,4 @@ impl Object for List {
 }
 
 #[cfg(test)]
-#[path = "list_tests.rs"]
 mod tests;
