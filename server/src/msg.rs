@@ -1,7 +1,7 @@
 //! What shards say to each other.
 
 use ringstone_engine::raw::Entry as KeyEntry;
-use ringstone_engine::{ArgBuf, Tree};
+use ringstone_engine::{ArgBuf, Effects, Tree};
 
 use crate::conn::ConnId;
 use crate::shard::Shard;
@@ -61,8 +61,8 @@ pub enum TxDone {
     Lent(Vec<Option<KeyEntry>>),
     /// The shard is the transaction's.
     Whole,
-    /// The reply of a part; null for a cut.
-    Ran(Tree),
+    /// The reply of a part and what it recorded; nothing for a cut.
+    Ran(Tree, Effects),
     /// Came out of order: start again.
     Refused,
 }

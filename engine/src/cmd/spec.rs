@@ -392,6 +392,8 @@ pub struct Spec {
     pub keys: &'static [KeySpec],
     /// Positions of keys that no key specification can tell (SORT's STORE).
     pub more_keys: Option<MoreKeys>,
+    /// Says for which arguments the command reads keys that they do not name, wherever those are.
+    pub reads_any_key: Option<fn(Args<'_>) -> bool>,
     /// What part of the keyspace it needs.
     pub scope: Scope,
     /// Pinned number of the logged command, 0 when it is never logged.
@@ -422,6 +424,7 @@ impl Spec {
         acl: Acl::empty(),
         keys: &[],
         more_keys: None,
+        reads_any_key: None,
         scope: Scope::Keys,
         opcode: 0,
         group: Group::Generic,

@@ -49,6 +49,9 @@ impl Shard {
         if self.shards() == 1 {
             return self.run_local(conn, entry, args, None);
         }
+        if entry.spec.reads_any_key.is_some_and(|reads| reads(args)) {
+            return self.reply_error(conn, &needs_one_shard(entry));
+        }
         if let Some(at) = entry.one_key {
             let owner = self.shared.slots.shard_of_key(args.at(at));
             return if owner == self.index {
@@ -150,6 +153,13 @@ impl Shard {
             self.hop(conn, owner, entry, args.as_args());
         }
     }
+}
+
+fn needs_one_shard(entry: &Entry) -> Error {
+    let name = entry.spec.name.to_ascii_uppercase();
+    Error::owned(format!(
+        "ERR {name} with patterns reads keys of all shards, which works with '--shards 1' only"
+    ))
 }
 
 /// The locks that a command needs.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use ringstone_engine::cmd::Flags;
 use ringstone_engine::reply::TreeSink;
-use ringstone_engine::{ArgBuf, Args, Reply, Tree};
+use ringstone_engine::{ArgBuf, Args, Effects, Reply, Tree};
 use ringstone_persist::log::FrameKind;
 
 use crate::conn::{BatchId, Conn};
@@ -40,18 +40,19 @@ impl Shard {
     pub(crate) fn on_tx_run(&mut self, number: u64, coordinator: usize, run: WholeRun) {
         self.commit.hold();
         self.tx.holding.insert(number);
-        let tree = match run {
-            WholeRun::Part(part) => self.run_part(&part, coordinator),
+        let (reply, effects) = match run {
+            WholeRun::Part(part) => self.run_part(&part),
             WholeRun::Cut => {
                 self.begin_snapshot();
-                Tree::Null
+                (Tree::Null, Effects::default())
             }
         };
-        self.answer(number, coordinator, TxDone::Ran(tree));
+        self.answer(number, coordinator, TxDone::Ran(reply, effects));
     }
 
-    /// Runs this shard's part. What a writing command records is logged once, by the coordinator.
-    fn run_part(&mut self, part: &Part, coordinator: usize) -> Tree {
+    /// Runs this shard's part. What a writing command records is logged once, by the coordinator, whichever shard had
+    /// something to change.
+    fn run_part(&mut self, part: &Part) -> (Tree, Effects) {
         let writes = part.entry.spec.flags.contains(Flags::WRITE);
         let before = writes.then(|| self.keyspace.effects.take());
         let mut sink = TreeSink::new(part.resp3);
@@ -63,13 +64,8 @@ impl Shard {
             part.args.as_args(),
             &mut sink,
         );
-        if let Some(before) = before {
-            let made = std::mem::replace(&mut self.keyspace.effects, before);
-            if coordinator == self.index {
-                self.tx.part_effects = Some(made);
-            }
-        }
-        sink.into_reply()
+        let made = before.map(|before| std::mem::replace(&mut self.keyspace.effects, before));
+        (sink.into_reply(), made.unwrap_or_default())
     }
 
     /// Ends the holding back that a part began.
@@ -122,7 +118,7 @@ async fn take_all(shard: &ShardRef) -> u64 {
 }
 
 /// Runs something on every shard, which are all the transaction's; the replies in the order of the shards.
-async fn run_all(shard: &ShardRef, number: u64, run: WholeRun) -> Vec<Tree> {
+async fn run_all(shard: &ShardRef, number: u64, run: WholeRun) -> Vec<(Tree, Effects)> {
     let answers = {
         let mut this = shard.borrow_mut();
         let (shards, coordinator) = (this.shards(), this.index);
@@ -139,18 +135,21 @@ async fn run_all(shard: &ShardRef, number: u64, run: WholeRun) -> Vec<Tree> {
     };
     let mut answers = answers.await.unwrap_or_default();
     answers.sort_unstable_by_key(|(shard, _)| *shard);
-    answers
-        .into_iter()
-        .map(|(_, done)| if let TxDone::Ran(tree) = done { tree } else { Tree::Null })
-        .collect()
+    let ran = |(_, done)| match done {
+        TxDone::Ran(reply, effects) => Some((reply, effects)),
+        TxDone::Lent(_) | TxDone::Whole | TxDone::Refused => None,
+    };
+    answers.into_iter().filter_map(ran).collect()
 }
 
 async fn run_on_all(shard: &ShardRef, part: Part, merge: Merge) -> (Tree, BatchId) {
     let number = take_all(shard).await;
     let mut sink = TreeSink::new(part.resp3);
-    merge(run_all(shard, number, WholeRun::Part(part)).await, &mut sink);
+    let (replies, effects): (Vec<Tree>, Vec<Effects>) =
+        run_all(shard, number, WholeRun::Part(part)).await.into_iter().unzip();
+    merge(replies, &mut sink);
+    let effects = effects.into_iter().find(|effects| !effects.is_empty()).unwrap_or_default();
     let mut this = shard.borrow_mut();
-    let effects = this.tx.part_effects.take().unwrap_or_default();
     this.commit.unhold();
     let (batch, gsn) = this.append_transaction(&effects);
     this.commit.hold();

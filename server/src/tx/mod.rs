@@ -21,7 +21,7 @@ pub mod global;
 pub mod lend;
 pub mod locks;
 
-use ringstone_engine::{ArgBuf, Effects, Keyspace};
+use ringstone_engine::{ArgBuf, Keyspace};
 
 use crate::conn::ConnId;
 use crate::map::{Map, Set};
@@ -76,8 +76,6 @@ pub struct Transactions {
     scratch: Option<Keyspace>,
     /// Transactions that keep this shard's batch from closing.
     holding: Set<u64>,
-    /// What this shard's own part of a command over all shards recorded.
-    part_effects: Option<Effects>,
     /// Commands that wait because the log or a snapshot is behind.
     pub stalled: std::collections::VecDeque<Waiter>,
 }
@@ -91,7 +89,6 @@ impl Default for Transactions {
             open: Map::default(),
             scratch: None,
             holding: Set::default(),
-            part_effects: None,
             stalled: std::collections::VecDeque::new(),
         }
     }

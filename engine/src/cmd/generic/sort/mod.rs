@@ -47,6 +47,7 @@ pub static SORT: Command = Command {
             },
         ],
         more_keys: Some(store_key),
+        reads_any_key: Some(needs_all_keys),
         complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).",
         summary: "Sorts a list, a set or a sorted set, and returns or stores the result.",
         args: &[
@@ -103,6 +104,7 @@ pub static SORT_RO: Command = Command {
                 ),
             },
         ],
+        reads_any_key: Some(needs_all_keys),
         since: "7.0.0",
         complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).",
         summary: "Sorts a list, a set or a sorted set, and returns the result.",
@@ -139,7 +141,7 @@ fn sort_ro(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 }
 
 /// True when the command reads keys beyond those that it names: all keys of the database must be within reach then.
-pub fn needs_all_keys(args: Args<'_>) -> bool {
+fn needs_all_keys(args: Args<'_>) -> bool {
     Options::parse(args, true).is_ok_and(|options| {
         options.by.is_some_and(|by| by.contains(&b'*'))
             || options.get.iter().any(|pattern| pattern.contains(&b'*'))
