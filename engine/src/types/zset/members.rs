@@ -17,6 +17,7 @@ pub(super) type MemberId = u32;
 
 const INLINE_LEN_MAX: usize = 22;
 const CHUNK_LEN: usize = 1024;
+const INDEX_PARTS: usize = 32;
 const NO_SLOT: MemberId = MemberId::MAX;
 
 #[derive(Debug, Clone)]
@@ -40,7 +41,9 @@ pub(super) struct Members {
     chunks: Vec<Vec<Slot>>,
     /// Head of the list of unused slots.
     free: MemberId,
-    index: HashTable<MemberId>,
+    /// Split by hash, so that growing never rehashes more than a part.
+    index: Box<[HashTable<MemberId>; INDEX_PARTS]>,
+    len: usize,
     hasher: RandomState,
 }
 
@@ -74,18 +77,21 @@ impl Members {
         Members {
             chunks: Vec::new(),
             free: NO_SLOT,
-            index: HashTable::new(),
+            index: Box::new([const { HashTable::new() }; INDEX_PARTS]),
+            len: 0,
             hasher: RandomState::default(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.index.len()
+        self.len
     }
 
     pub(super) fn find(&self, member: &[u8]) -> Option<MemberId> {
         let hash = self.hasher.hash_one(member);
-        self.index.find(hash, |id| slot(&self.chunks, *id).text.bytes() == member).copied()
+        self.index[part(hash)]
+            .find(hash, |id| slot(&self.chunks, *id).text.bytes() == member)
+            .copied()
     }
 
     /// Adds a member that is not there yet.
@@ -101,14 +107,17 @@ impl Members {
         };
         let (hasher, chunks) = (&self.hasher, &self.chunks);
         let rehash = |id: &MemberId| hasher.hash_one(slot(chunks, *id).text.bytes());
-        self.index.insert_unique(hasher.hash_one(member), id, rehash);
+        let hash = hasher.hash_one(member);
+        self.index[part(hash)].insert_unique(hash, id, rehash);
+        self.len += 1;
         id
     }
 
     pub(super) fn remove(&mut self, id: MemberId) {
         let hash = self.hasher.hash_one(self.bytes(id));
-        if let Ok(found) = self.index.find_entry(hash, |other| *other == id) {
+        if let Ok(found) = self.index[part(hash)].find_entry(hash, |other| *other == id) {
             found.remove();
+            self.len -= 1;
         }
         let slot = slot_mut(&mut self.chunks, id);
         slot.text = Text::Free(std::mem::replace(&mut self.free, id));
@@ -146,7 +155,7 @@ impl Members {
 
     /// Drops about `count` members, whoever refers to them; true when none is left.
     pub(super) fn drop_some(&mut self, count: usize) -> bool {
-        self.index = HashTable::new();
+        *self.index = [const { HashTable::new() }; INDEX_PARTS];
         for _ in 0..count.div_ceil(CHUNK_LEN) {
             self.chunks.pop();
         }
@@ -166,7 +175,8 @@ impl Members {
         slots
             + (heap * self.len()).checked_div(sampled).unwrap_or(0)
             + self.chunks.capacity() * size_of::<Vec<Slot>>()
-            + self.index.allocation_size()
+            + size_of_val(&*self.index)
+            + self.index.iter().map(HashTable::allocation_size).sum::<usize>()
     }
 
     fn slots_len(&self) -> usize {
@@ -185,6 +195,11 @@ impl Members {
         }
         MemberId::try_from(id).ok().filter(|id| *id != NO_SLOT).expect("fewer than 2^32 members")
     }
+}
+
+/// The part of the index for a hash, by bits that the table itself uses last.
+fn part(hash: u64) -> usize {
+    usize::try_from(hash >> 40).unwrap_or(0) % INDEX_PARTS
 }
 
 fn slot(chunks: &[Vec<Slot>], id: MemberId) -> &Slot {
