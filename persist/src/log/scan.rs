@@ -54,7 +54,7 @@ pub struct SegmentScan {
     pub holes: Vec<u64>,
     /// Where the last valid frame ends.
     pub end: u64,
-    /// Whether the bytes at `end` are something else than zeros.
+    /// Whether the bytes behind `end`, up to where the next group's header would be, are something else than zeros.
     pub tail_bytes: bool,
 }
 
@@ -87,7 +87,7 @@ pub async fn scan_segment<D: Disk>(
         tail_bytes: false,
     };
     let mut at = start;
-    while let Some(offset) = window.next_magic(at, kind).await? {
+    while let Some(offset) = window.next_magic(at).await? {
         match window.frame(offset, &seed, id).await? {
             Some(frame) => {
                 if offset != at && !window.is_padding(at, offset).await? {
@@ -99,7 +99,7 @@ pub async fn scan_segment<D: Disk>(
             }
             None => {
                 // Look on from the next byte, without moving the end of what is valid.
-                match window.resync(offset + 1, kind, &seed, id).await? {
+                match window.resync(offset + 1, &seed, id).await? {
                     Some(found) => {
                         scan.holes.push(at);
                         at = found;
@@ -109,7 +109,10 @@ pub async fn scan_segment<D: Disk>(
             }
         }
     }
-    scan.tail_bytes = window.peek(scan.end, FRAME_HEADER_BYTES).await?.iter().any(|b| *b != 0);
+    // As far as the next group's header, if there was one.
+    let to_block = scan.end.next_multiple_of(BLOCK_BYTES as u64) - scan.end;
+    let tail_len = usize::try_from(to_block).unwrap_or(0) + FRAME_HEADER_BYTES;
+    scan.tail_bytes = window.peek(scan.end, tail_len).await?.iter().any(|byte| *byte != 0);
     Ok(scan)
 }
 
@@ -136,13 +139,8 @@ impl<D: Disk> Window<'_, D> {
         Ok(self.buf.get(from..to).unwrap_or_default())
     }
 
-    /// Where the next magic stands at or after `from`: anywhere in a buffered segment; in a direct one behind the frame
-    /// before, or at the start of a block.
-    async fn next_magic(
-        &mut self,
-        from: u64,
-        kind: Option<SegmentKind>,
-    ) -> io::Result<Option<u64>> {
+    /// Where the next magic stands at or after `from`, at any byte: damage to one frame must not hide the next.
+    async fn next_magic(&mut self, from: u64) -> io::Result<Option<u64>> {
         let mut at = from;
         while at + FRAME_HEADER_BYTES as u64 <= self.len {
             let room = usize::try_from(self.len - at).unwrap_or(usize::MAX).min(WINDOW_BYTES / 2);
@@ -150,11 +148,7 @@ impl<D: Disk> Window<'_, D> {
             if bytes.len() < FRAME_MAGIC.len() {
                 return Ok(None);
             }
-            let hit = if kind == Some(SegmentKind::Direct) {
-                find_in_blocks(bytes, at, at == from)
-            } else {
-                memchr::memmem::find(bytes, &FRAME_MAGIC)
-            };
+            let hit = memchr::memmem::find(bytes, &FRAME_MAGIC);
             if let Some(i) = hit {
                 return Ok(Some(at + i as u64));
             }
@@ -167,23 +161,15 @@ impl<D: Disk> Window<'_, D> {
     async fn resync(
         &mut self,
         from: u64,
-        kind: Option<SegmentKind>,
         seed: &FrameSeed,
         id: SegmentId,
     ) -> io::Result<Option<u64>> {
         let mut at = from;
-        // In a direct segment only blocks count here, whatever `from` is.
-        if kind == Some(SegmentKind::Direct) {
-            at = at.next_multiple_of(BLOCK_BYTES as u64);
-        }
-        while let Some(offset) = self.next_magic(at, kind).await? {
+        while let Some(offset) = self.next_magic(at).await? {
             if self.frame(offset, seed, id).await?.is_some() {
                 return Ok(Some(offset));
             }
             at = offset + 1;
-            if kind == Some(SegmentKind::Direct) {
-                at = at.next_multiple_of(BLOCK_BYTES as u64);
-            }
         }
         Ok(None)
     }
@@ -230,15 +216,4 @@ impl<D: Disk> Window<'_, D> {
         }
         Ok(self.peek(from, len).await?.iter().all(|byte| *byte == 0))
     }
-}
-
-/// Where the magic stands at the start of a block, or right at the beginning where `begins_frame`; `at` is the offset of
-/// `bytes` in the file.
-fn find_in_blocks(bytes: &[u8], at: u64, begins_frame: bool) -> Option<usize> {
-    if begins_frame && bytes.starts_with(&FRAME_MAGIC) {
-        return Some(0);
-    }
-    let first = usize::try_from(at.next_multiple_of(BLOCK_BYTES as u64) - at).ok()?;
-    let blocks = (first..bytes.len()).step_by(BLOCK_BYTES);
-    blocks.into_iter().find(|i| bytes.get(*i..).is_some_and(|b| b.starts_with(&FRAME_MAGIC)))
 }
