@@ -28,7 +28,8 @@ impl ConnId {
     }
     /// Back from 56 bits.
     pub fn from_bits(bits: u64) -> ConnId {
-        ConnId { slot: (bits & 0x00ff_ffff) as u32, generation: (bits >> 24) as u32 }
+        let low = |bits: u64| u32::try_from(bits & 0xffff_ffff).unwrap_or(0);
+        ConnId { slot: low(bits & 0x00ff_ffff), generation: low(bits >> 24) }
     }
 }
 

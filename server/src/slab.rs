@@ -61,6 +61,10 @@ impl Slab {
     pub fn len(&self) -> usize {
         self.len
     }
+    /// True when there is no connection.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
     /// Number of slots, used or not.
     pub fn slots(&self) -> usize {
         self.slots.len()

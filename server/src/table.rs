@@ -120,7 +120,7 @@ impl Table {
     }
 
     /// Number of commands.
-    pub fn len(&self) -> usize {
+    pub fn command_count(&self) -> usize {
         self.by_name.len()
     }
 }

@@ -12,11 +12,15 @@ use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 use super::Boot;
 
 /// Its name: its cut is GSN 0.
-pub const FIRST: &str = "base-0.rdb";
+pub(super) const FIRST: &str = "base-0.rdb";
 const STEP_BYTES: usize = 1 << 20;
 
 /// Writes all keyspaces as the log's base and names it in MANIFEST, durably.
-pub fn write_first(dir: &Path, boot: &mut Boot, manifest: &mut Manifest) -> Result<(), String> {
+pub(super) fn write_first(
+    dir: &Path,
+    boot: &mut Boot,
+    manifest: &mut Manifest,
+) -> Result<(), String> {
     let path = dir.join(FIRST);
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
     let temporary = dir.join("base.rdb.new");

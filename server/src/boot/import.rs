@@ -6,7 +6,11 @@ use super::{Boot, Owners};
 use crate::config::Config;
 
 /// Loads `dump.rdb` if there is one; true when there was.
-pub fn load_dump(config: &Config, owners: &mut Owners, boot: &mut Boot) -> Result<bool, String> {
+pub(super) fn load_dump(
+    config: &Config,
+    owners: &mut Owners,
+    boot: &mut Boot,
+) -> Result<bool, String> {
     let path = config.dir.join(&config.dbfilename);
     if config.dbfilename.as_os_str().is_empty() || !path.exists() {
         return Ok(false);
@@ -25,6 +29,10 @@ pub fn load_dump(config: &Config, owners: &mut Owners, boot: &mut Boot) -> Resul
 }
 
 /// Takes over what Redis left: its append-only files, else `dump.rdb`; true when there was something.
-pub fn import(config: &Config, owners: &mut Owners, boot: &mut Boot) -> Result<bool, String> {
+pub(super) fn import(
+    config: &Config,
+    owners: &mut Owners,
+    boot: &mut Boot,
+) -> Result<bool, String> {
     load_dump(config, owners, boot)
 }

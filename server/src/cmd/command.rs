@@ -43,7 +43,7 @@ static COMMAND: HostCommand = HostCommand {
 static COUNT: HostCommand = HostCommand {
     spec: Spec { name: "command|count", arity: 2, summary: "Counts the commands.", ..SUB },
     run: |host, _| {
-        host.reply().len(Table::get().len());
+        host.reply().len(Table::get().command_count());
         Ok(Outcome::Done)
     },
     subs: &[],

@@ -46,9 +46,10 @@ static GET: HostCommand = HostCommand {
     },
     run: |host, args| {
         let patterns: Vec<&[u8]> = args.iter_from(2).collect();
-        let found = host.shard.shared.with_config(|store| {
-            store.get(&patterns, |pattern, name| glob::matches_ignoring_case(pattern, name))
-        });
+        let found = host
+            .shard
+            .shared
+            .with_config(|store| store.get(&patterns, glob::matches_ignoring_case));
         let mut reply = host.reply();
         reply.map(found.len());
         for (name, value) in found {

@@ -15,8 +15,11 @@ pub struct Admitted<'a> {
     pub entry: &'static Entry,
     /// Its arguments.
     pub args: Args<'a>,
-    _private: (),
+    _proof: Proof,
 }
+
+/// Only this file can make one.
+struct Proof;
 
 impl Shard {
     /// Takes one command through the steps.
@@ -50,7 +53,7 @@ impl Shard {
             self.commit
                 .check_writable(self.config.stop_writes_on_bgsave_error, &self.shared.saving)?;
         }
-        Ok(Admitted { entry, args, _private: () })
+        Ok(Admitted { entry, args, _proof: Proof })
     }
 }
 

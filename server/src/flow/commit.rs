@@ -34,6 +34,11 @@ use crate::tx::locks::KeyHash;
 /// Slots of the table "which batch wrote this key last"; a collision makes a reply wait for nothing.
 const RECENT: usize = 1 << 14;
 
+/// A key's slot of that table.
+fn recent_slot(key: KeyHash) -> usize {
+    usize::try_from(key % RECENT as u64).unwrap_or(0)
+}
+
 /// A shard's log and what waits for it.
 pub struct Commit {
     log: Option<Log>,
@@ -114,7 +119,7 @@ impl Commit {
         if !self.tracks_reads {
             return if wrote { self.open } else { 0 };
         }
-        let at = key as usize % RECENT;
+        let at = recent_slot(key);
         let Some(recent) = self.recent.get_mut(at) else { return 0 };
         if wrote {
             *recent = self.open;
@@ -229,7 +234,7 @@ impl Commit {
         let gsn = self.closed.back().map_or(gsn, |(_, last)| gsn.max(*last));
         self.closed.push_back((batch, gsn));
         for key in keys {
-            let at = *key as usize % RECENT;
+            let at = recent_slot(*key);
             if let Some(recent) = self.recent.get_mut(at) {
                 *recent = batch;
             }

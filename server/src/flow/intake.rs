@@ -69,11 +69,12 @@ impl Shard {
     }
 
     fn on_accept(&mut self, completion: Completion) {
-        let index = completion.token.id() as usize;
-        let Some(listener) = self.listeners.get(index) else { return };
+        let index = usize::try_from(completion.token.id()).ok();
+        let Some(listener) = index.and_then(|index| self.listeners.get(index)) else { return };
         let (unix, listening) = (listener.unix, listener.fd.as_raw_fd());
         match completion.to_result() {
-            Ok(fd) => self.accept(fd as RawFd, unix),
+            // A completion carries an i32, so that this always fits.
+            Ok(fd) => self.accept(RawFd::try_from(fd).unwrap_or(-1), unix),
             Err(e) if !self.stopping => tracing::warn!("accepting a connection failed: {e}"),
             Err(_) => {}
         }

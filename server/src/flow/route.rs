@@ -140,7 +140,7 @@ impl Shard {
             return self.reply_error(conn, &Error::InvalidCursor);
         };
         let shards = self.shards() as u64;
-        let owner = (cursor % shards) as usize;
+        let owner = usize::try_from(cursor % shards).unwrap_or(0);
         let inner = (cursor / shards).to_string();
         let args = ArgBuf::from_parts(
             args.iter_from(0)

@@ -59,6 +59,7 @@ impl BlockFile {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else there is becomes text")]
 fn to_io<T>(error: glommio::GlommioError<T>) -> io::Error {
     match error {
         glommio::GlommioError::IoError(e) => e,

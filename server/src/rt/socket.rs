@@ -69,7 +69,7 @@ pub fn names(fd: RawFd) -> (Option<SocketAddr>, Option<SocketAddr>) {
             // SAFETY: all-zero is a valid sockaddr_storage, and the call writes at most its size.
             unsafe {
                 let mut storage: libc::sockaddr_storage = std::mem::zeroed();
-                let mut len = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+                let mut len = socklen::<libc::sockaddr_storage>();
                 (call(fd, (&raw mut storage).cast(), &raw mut len) == 0)
                     .then(|| from_sockaddr(&storage))
                     .flatten()
@@ -103,9 +103,20 @@ fn set_option(fd: &OwnedFd, level: i32, name: i32, value: i32) -> io::Result<()>
 }
 
 fn set_raw(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
-    let len = size_of::<i32>() as libc::socklen_t;
+    let len = socklen::<i32>();
     // SAFETY: `value` is a readable i32 of `len` bytes.
     check(unsafe { libc::setsockopt(fd, level, name, (&raw const value).cast(), len) }).map(drop)
+}
+
+/// The size of a socket structure; all are small.
+#[expect(clippy::cast_possible_truncation, reason = "at most sizeof(sockaddr_storage), 128")]
+const fn socklen<T>() -> libc::socklen_t {
+    size_of::<T>() as libc::socklen_t
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "an address family is a small constant")]
+const fn family(family: i32) -> libc::sa_family_t {
+    family as libc::sa_family_t
 }
 
 fn check(result: i32) -> io::Result<i32> {
@@ -119,21 +130,21 @@ fn to_sockaddr(address: SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t)
         let len = match address {
             SocketAddr::V4(v4) => {
                 let sin = &mut *(&raw mut storage).cast::<libc::sockaddr_in>();
-                sin.sin_family = libc::AF_INET as libc::sa_family_t;
+                sin.sin_family = family(libc::AF_INET);
                 sin.sin_port = v4.port().to_be();
                 sin.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
-                size_of::<libc::sockaddr_in>()
+                socklen::<libc::sockaddr_in>()
             }
             SocketAddr::V6(v6) => {
                 let sin = &mut *(&raw mut storage).cast::<libc::sockaddr_in6>();
-                sin.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                sin.sin6_family = family(libc::AF_INET6);
                 sin.sin6_port = v6.port().to_be();
                 sin.sin6_addr.s6_addr = v6.ip().octets();
                 sin.sin6_scope_id = v6.scope_id();
-                size_of::<libc::sockaddr_in6>()
+                socklen::<libc::sockaddr_in6>()
             }
         };
-        (storage, len as libc::socklen_t)
+        (storage, len)
     }
 }
 

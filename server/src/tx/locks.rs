@@ -106,7 +106,7 @@ impl<W> Locks<W> {
                 self.all = Some((id, number));
                 Acquired::Granted(id, waiter)
             }
-            need => {
+            need @ (Need::Keys(_) | Need::All) => {
                 self.late.push_back(Late { id, need, number, waiter });
                 Acquired::Queued(id)
             }
@@ -225,7 +225,7 @@ mod tests {
     fn granted<W>(acquired: Acquired<W>) -> LockId {
         match acquired {
             Acquired::Granted(id, _) => id,
-            _ => panic!("not granted"),
+            Acquired::Queued(_) | Acquired::Refused(_) => panic!("not granted"),
         }
     }
 

@@ -63,6 +63,7 @@ pub enum Waiter {
 }
 
 /// A shard's side of all transactions.
+#[derive(Default)]
 pub struct Transactions {
     /// Who has which keys.
     pub locks: Locks<Waiter>,
@@ -78,20 +79,6 @@ pub struct Transactions {
     holding: Set<u64>,
     /// Commands that wait because the log or a snapshot is behind.
     pub stalled: std::collections::VecDeque<Waiter>,
-}
-
-impl Default for Transactions {
-    fn default() -> Self {
-        Transactions {
-            locks: Locks::default(),
-            granted: Map::default(),
-            asked: Map::default(),
-            open: Map::default(),
-            scratch: None,
-            holding: Set::default(),
-            stalled: std::collections::VecDeque::new(),
-        }
-    }
 }
 
 /// Answers of a transaction's participants.

@@ -6,7 +6,7 @@ use ringstone_engine::cmd::{Arg, ArgKind};
 use crate::table::Entry;
 
 /// Writes name and documentation of one command.
-pub fn write(entry: &Entry, reply: &mut dyn Reply) {
+pub(super) fn write(entry: &Entry, reply: &mut dyn Reply) {
     let spec = entry.spec;
     let extra = usize::from(!spec.args.is_empty()) + usize::from(!entry.subs.is_empty());
     reply.bulk(spec.name.as_bytes());

@@ -6,7 +6,7 @@ use ringstone_engine::cmd::{Begin, Find, KeyFlags, KeySpec};
 use crate::table::Entry;
 
 /// Writes one command.
-pub fn write(entry: &Entry, reply: &mut dyn Reply) {
+pub(super) fn write(entry: &Entry, reply: &mut dyn Reply) {
     let spec = entry.spec;
     let (first, last, step) = spec.legacy_keys();
     reply.array(10);
@@ -31,7 +31,7 @@ fn words(words: Vec<&str>, reply: &mut dyn Reply) {
 }
 
 /// Redis's names of a key's flags.
-pub fn key_flag_names(flags: KeyFlags) -> impl Iterator<Item = &'static str> {
+pub(super) fn key_flag_names(flags: KeyFlags) -> impl Iterator<Item = &'static str> {
     const NAMES: &[(KeyFlags, &str)] = &[
         (KeyFlags::RO, "RO"),
         (KeyFlags::RW, "RW"),
