@@ -58,7 +58,8 @@ fn sim_replays_the_seed_asked_for() {
 fn sim_damaged_files_give_the_same_data_a_prefix_or_a_refusal() {
     let count = number("RINGSTONE_SIM_DAMAGES").unwrap_or(400);
     let mut outcomes = [0u64; 3];
-    for seed in 0..count {
+    // 4433: a bit in the last group of a direct segment, which once gave no warning.
+    for seed in [4433].into_iter().chain(0..count) {
         match damage_once(seed) {
             Ok(outcome) => outcomes[outcome as usize] += 1,
             Err(violation) => panic!("damage seed {seed}: {violation}"),

@@ -321,3 +321,55 @@ fn manifest_without_a_log_is_refused_where_segments_are() {
     assert!(error.contains("s0-1.log"), "{error}");
     assert!(block_on(Manifest::load(&StdDisk, dir.path())).unwrap().is_none());
 }
+
+#[test]
+fn damage_to_a_mark_does_not_hide_the_frame_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = writer(&open(dir.path()), SyncMode::Always);
+    push(&mut log, 1);
+    run(&mut log, dir.path());
+    log.tick(10_000);
+    log.mark_if_idle(0, 1, 2);
+    push(&mut log, 2);
+    run(&mut log, dir.path());
+    let path = dir.path().join("s0-1.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let mark = 2 * 4096 + 40;
+    bytes[mark] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let recovered = open(dir.path());
+    assert_eq!(recovered.gsn, 2);
+    assert!(!recovered.warnings.is_empty());
+}
+
+#[test]
+fn after_a_clean_shutdown_or_a_mark_a_lost_last_frame_is_refused_until_forced() {
+    for clean in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recovered = open(dir.path());
+        let mut log = writer(&recovered, SyncMode::Always);
+        push(&mut log, 1);
+        run(&mut log, dir.path());
+        push(&mut log, 2);
+        run(&mut log, dir.path());
+        if clean {
+            recovered.manifest.close_epoch(2);
+            block_on(recovered.manifest.store(&StdDisk, dir.path())).unwrap();
+        } else {
+            log.tick(10_000);
+            log.mark_if_idle(0, 2, 3);
+            run(&mut log, dir.path());
+        }
+        let path = dir.path().join("s0-1.log");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[2 * 4096..3 * 4096].fill(0);
+        std::fs::write(&path, bytes).unwrap();
+        let mut options = RecoverOptions::new(dir.path(), 1, [3; 16], 5);
+        let error = block_on(recover(&StdDisk, &options)).unwrap_err().to_string();
+        assert!(error.contains("GSN 2 is missing"), "{error}");
+        options.force_truncate = true;
+        let forced = block_on(recover(&StdDisk, &options)).unwrap();
+        assert_eq!(forced.gsn, 1);
+        assert_eq!(open(dir.path()).gsn, 1);
+    }
+}
