@@ -1,0 +1,246 @@
+//! What is kept: after kill -9, after a stop, over another number of shards; files that redis-server reads and writes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "helpers of tests"
+)]
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ringstone_tests::resp::{Conn, Value};
+use ringstone_tests::server::{Home, Launch, Server};
+
+/// One key of each type, encodings small and large, an expiry.
+fn fill(conn: &mut Conn) {
+    let lines = [
+        "SET s text",
+        "SET n 12345",
+        "SET with-ttl gone-in-2100 EXAT 4102444800",
+        "RPUSH l a b c 1 2 3",
+        "SADD ints 1 2 3 900000",
+        "SADD words a b c",
+        "HSET h f1 v1 f2 2",
+        "ZADD z 1 one 2.5 two inf three",
+        "SELECT 3",
+        "SET in-db-3 yes",
+        "SELECT 0",
+    ];
+    for line in lines {
+        let reply = conn.line(line);
+        assert!(!reply.is_error(), "{line}: {reply:?}");
+    }
+    for n in 0..600 {
+        conn.line(&format!("RPUSH long-list item-{n}"));
+        conn.line(&format!("HSET big-hash field-{n} value-{n}"));
+        conn.line(&format!("SADD big-set member-{n}"));
+        conn.line(&format!("ZADD big-zset {n} member-{n}"));
+        conn.line(&format!("SET key-{n} value-{n}"));
+    }
+}
+
+/// A digest of all databases; the same on both servers for the same data.
+fn digest(server: &Server) -> String {
+    server.conn().line("DEBUG DIGEST").text()
+}
+
+fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn info(conn: &mut Conn, field: &str) -> String {
+    let text = conn.line("INFO").text();
+    let line = text.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix(':'));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+fn ours() -> Launch {
+    Launch::ringstone().set("enable-debug-command", "yes").shards(2)
+}
+
+fn theirs() -> Launch {
+    Launch::redis().set("enable-debug-command", "yes")
+}
+
+#[test]
+fn keeps_acknowledged_writes_through_kill_in_each_fsync_mode() {
+    for fsync in ["always", "everysec", "no"] {
+        let home = Home::new();
+        let server = ours().log(fsync).start(&home);
+        fill(&mut server.conn());
+        let before = digest(&server);
+        server.kill();
+        let server = ours().log(fsync).start(&home);
+        assert_eq!(digest(&server), before, "fsync {fsync}");
+        assert_eq!(server.conn().line("TTL with-ttl").int().map(|t| t > 1_000_000), Some(true));
+    }
+}
+
+#[test]
+fn restarts_with_another_number_of_shards() {
+    let home = Home::new();
+    let mut before = String::new();
+    for shards in [1, 3, 2, 4, 1] {
+        let server = ours().log("always").shards(shards).start(&home);
+        if before.is_empty() {
+            fill(&mut server.conn());
+        } else {
+            assert_eq!(digest(&server), before, "{shards} shards");
+        }
+        server.conn().line(&format!("SET shards-{shards} x"));
+        before = digest(&server);
+        server.kill();
+    }
+}
+
+#[test]
+fn a_log_rewrite_changes_nothing_and_survives_a_kill() {
+    let home = Home::new();
+    let server = ours().log("always").start(&home);
+    let mut conn = server.conn();
+    fill(&mut conn);
+    let reply = conn.line("BGREWRITEAOF");
+    assert!(!reply.is_error(), "{reply:?}");
+    // Writes go on meanwhile.
+    for n in 0..200 {
+        conn.line(&format!("SET meanwhile-{n} {n}"));
+    }
+    wait_for("the end of the rewrite", || info(&mut conn, "aof_rewrite_in_progress") == "0");
+    assert_eq!(info(&mut conn, "aof_last_bgrewrite_status"), "ok");
+    conn.line("SET after yes");
+    let before = digest(&server);
+    server.kill();
+    let server = ours().log("always").start(&home);
+    assert_eq!(digest(&server), before);
+}
+
+#[test]
+fn redis_loads_our_snapshot() {
+    let home = Home::new();
+    let server = ours().start(&home);
+    fill(&mut server.conn());
+    assert_eq!(server.conn().line("SAVE"), Value::Simple("OK".into()));
+    let before = digest(&server);
+    drop(server);
+    let check = Command::new("redis-check-rdb").arg(home.data().join("dump.rdb")).output().unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+    assert_eq!(digest(&theirs().start(&home)), before);
+}
+
+#[test]
+fn a_background_snapshot_under_writes_loads_everywhere() {
+    let home = Home::new();
+    let server = ours().start(&home);
+    let mut conn = server.conn();
+    fill(&mut conn);
+    let saved = conn.line("LASTSAVE").int();
+    // LASTSAVE counts seconds.
+    wait_for("the next second", || conn.line("TIME").items()[0].int() > saved);
+    assert!(!conn.line("BGSAVE").is_error());
+    for n in 0..300 {
+        conn.line(&format!("SET key-{n} changed"));
+    }
+    wait_for("the end of the snapshot", || conn.line("LASTSAVE").int() > saved);
+    assert_eq!(info(&mut conn, "rdb_last_bgsave_status"), "ok");
+    let len = conn.line("DBSIZE").int();
+    server.kill();
+    for launch in [theirs(), ours().shards(3)] {
+        assert_eq!(launch.start(&home).conn().line("DBSIZE").int(), len);
+    }
+}
+
+#[test]
+fn loads_what_redis_saved() {
+    let home = Home::new();
+    let server = theirs().start(&home);
+    fill(&mut server.conn());
+    server.conn().line("SAVE");
+    let before = digest(&server);
+    drop(server);
+    assert_eq!(digest(&ours().start(&home)), before);
+}
+
+#[test]
+fn takes_over_a_multi_part_log_of_redis() {
+    let home = Home::new();
+    let server = theirs().log("always").start(&home);
+    let mut conn = server.conn();
+    fill(&mut conn);
+    conn.line("BGREWRITEAOF");
+    wait_for("the end of the rewrite", || {
+        info(&mut conn, "aof_rewrite_in_progress") == "0"
+            && info(&mut conn, "aof_rewrite_scheduled") == "0"
+    });
+    conn.line("SET after-the-rewrite yes");
+    let before = digest(&server);
+    server.kill();
+    let server = ours().log("always").start(&home);
+    assert_eq!(digest(&server), before);
+    // It is Ringstone's own log from here on.
+    server.conn().line("SET ours yes");
+    let before = digest(&server);
+    server.kill();
+    assert_eq!(digest(&ours().log("always").start(&home)), before);
+}
+
+#[test]
+fn takes_over_a_single_file_log_of_redis() {
+    let home = Home::new();
+    // Before Redis 7 the log was one file of commands in the data directory.
+    let mut text = Vec::new();
+    let commands: [&[&str]; 5] = [
+        &["SELECT", "0"],
+        &["SET", "a", "1"],
+        &["RPUSH", "l", "x", "y"],
+        &["SET", "with-ttl", "v", "PXAT", "4102444800000"],
+        &["DEL", "a"],
+    ];
+    commands.iter().for_each(|c| ringstone_tests::resp::encode_into(&mut text, c));
+    fs::write(home.data().join("appendonly.aof"), text).unwrap();
+    let server = ours().log("always").start(&home);
+    let mut conn = server.conn();
+    assert_eq!(conn.line("DBSIZE").int(), Some(2));
+    assert_eq!(conn.line("LRANGE l 0 -1").items().len(), 2);
+    assert_eq!(conn.line("PEXPIRETIME with-ttl").int(), Some(4_102_444_800_000));
+}
+
+#[test]
+fn an_expiry_passes_while_the_server_is_down() {
+    let home = Home::new();
+    let server = ours().log("always").start(&home);
+    let mut conn = server.conn();
+    conn.line("SET short v PX 50");
+    conn.line("SET stays v");
+    server.kill();
+    let gone_at = Instant::now() + Duration::from_millis(60);
+    wait_for("the expiry", || Instant::now() > gone_at);
+    let server = ours().log("always").start(&home);
+    assert_eq!(server.conn().line("GET short"), Value::Null);
+    assert_eq!(server.conn().line("GET stays").text(), "v");
+}
+
+#[test]
+fn refuses_a_damaged_snapshot_and_says_so() {
+    let home = Home::new();
+    let server = ours().start(&home);
+    fill(&mut server.conn());
+    server.conn().line("SAVE");
+    drop(server);
+    let path = home.data().join("dump.rdb");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x55;
+    fs::write(&path, bytes).unwrap();
+    let error = ours().try_start(&home).expect_err("a damaged file must not be served");
+    assert!(error.status.is_some_and(|s| !s.success()), "{error}");
+    assert!(error.log.contains("dump.rdb"), "{error}");
+    assert!(!error.log.contains("panicked"), "{error}");
+}
