@@ -137,7 +137,8 @@ pub struct Launch {
 impl Launch {
     /// A server that keeps nothing and binds to loopback.
     pub fn new(binary: Binary) -> Launch {
-        let args = ["--bind", "127.0.0.1", "--save", ""].map(str::to_owned).to_vec();
+        let args = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+        let args = args.map(str::to_owned).to_vec();
         Launch { binary, before: Vec::new(), args, conf: None, ready_timeout: READY_TIMEOUT }
     }
 

@@ -169,6 +169,23 @@ fn loads_what_redis_saved() {
 }
 
 #[test]
+fn a_log_begins_with_the_snapshot_that_is_there() {
+    let home = Home::new();
+    let server = theirs().start(&home);
+    fill(&mut server.conn());
+    server.conn().line("SAVE");
+    let before = digest(&server);
+    drop(server);
+    for _ in 0..2 {
+        let server = ours().log("always").start(&home);
+        assert_eq!(digest(&server), before);
+        server.kill();
+        // From now on the log alone counts.
+        let _ = fs::remove_file(home.data().join("dump.rdb"));
+    }
+}
+
+#[test]
 fn takes_over_a_multi_part_log_of_redis() {
     let home = Home::new();
     let server = theirs().log("always").start(&home);

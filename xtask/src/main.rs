@@ -8,6 +8,7 @@
 
 mod bench;
 mod crash;
+mod docs;
 mod fuzz;
 mod race;
 mod step;
@@ -36,6 +37,8 @@ enum Command {
     Crash(crash::Options),
     /// cargo-fuzz targets
     Fuzz(fuzz::Options),
+    /// Writes the documents that are generated from tables
+    Docs(docs::Options),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Race(options) => race::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Docs(options) => docs::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
