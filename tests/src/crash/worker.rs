@@ -34,6 +34,8 @@ pub(super) struct Worker {
     /// The list's key, which changes when it is begun anew.
     list_generation: u64,
     dropped: Option<Register>,
+    /// Whether the server knows MULTI.
+    transactions: bool,
     acked: u64,
     faults: Vec<Fault>,
 }
@@ -65,6 +67,7 @@ impl Worker {
             list: Counter::new(name("list", 0)),
             list_generation: 0,
             dropped: None,
+            transactions: false,
             acked: 0,
             faults: Vec::new(),
         }
@@ -76,6 +79,11 @@ impl Worker {
 
     pub(super) fn take_faults(&mut self) -> Vec<Fault> {
         std::mem::take(&mut self.faults)
+    }
+
+    /// From now on with MULTI and EXEC, too.
+    pub(super) fn use_transactions(&mut self, yes: bool) {
+        self.transactions = yes;
     }
 
     /// Writes until the connection breaks, which is a fault unless the server was killed.
@@ -130,18 +138,7 @@ impl Worker {
                 Sent::Counter(at, self.counters[at].attempt())
             }
             12..=14 => self.send_push(out),
-            15 | 16 => {
-                let at = pick(&mut self.random, GROUPS);
-                let number = self.next_number();
-                let write = self.groups[at].attempt(Some(number));
-                let mut args = vec![b"MSET".to_vec()];
-                for key in group_keys(self.groups[at].name()) {
-                    args.extend([key.into_bytes(), value_of(number)]);
-                }
-                encode_into(out, &args);
-                Sent::Group(at, write)
-            }
-            17 => {
+            17 if self.transactions => {
                 let at = pick(&mut self.random, GROUPS);
                 let number = self.next_number();
                 let write = self.groups[at].attempt(Some(number));
@@ -151,6 +148,17 @@ impl Worker {
                 }
                 encode_into(out, &["EXEC"]);
                 Sent::Transaction(at, write)
+            }
+            15..=17 => {
+                let at = pick(&mut self.random, GROUPS);
+                let number = self.next_number();
+                let write = self.groups[at].attempt(Some(number));
+                let mut args = vec![b"MSET".to_vec()];
+                for key in group_keys(self.groups[at].name()) {
+                    args.extend([key.into_bytes(), value_of(number)]);
+                }
+                encode_into(out, &args);
+                Sent::Group(at, write)
             }
             18 => {
                 let number = self.next_number();
