@@ -26,7 +26,7 @@ fn run(shards: usize, more: &[&str]) {
     for test in
         ["PING_INLINE", "PING_MBULK", "SET", "SPOP", "ZPOPMIN", "LRANGE_600", "MSET (10 keys)"]
     {
-        let done = |l: &str| l.starts_with(&format!("{test}")) && l.contains("requests per second");
+        let done = |l: &str| l.starts_with(test) && l.contains("requests per second");
         assert!(text.lines().any(done), "{test} is missing:\n{text}");
     }
     let log = server.log_text();
