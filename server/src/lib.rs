@@ -11,6 +11,7 @@ pub mod cmd;
 pub mod config;
 pub mod conn;
 pub mod cron;
+pub mod docs;
 pub mod flow;
 pub mod limits;
 pub mod log;
