@@ -22,11 +22,11 @@ fn takes_the_command_line_as_redis_does() {
     for launch in [Launch::ringstone().shards(1), Launch::redis()] {
         let home = Home::new();
         let server = launch
-            .set("maxmemory", "100mb")
+            .set("auto-aof-rewrite-min-size", "100mb")
             .set("appendfsync", "no")
             .set("hash-max-listpack-entries", 64)
             .start(&home);
-        assert_eq!(get(&server, "maxmemory"), "104857600");
+        assert_eq!(get(&server, "auto-aof-rewrite-min-size"), "104857600");
         assert_eq!(get(&server, "appendfsync"), "no");
         assert_eq!(get(&server, "hash-max-listpack-entries"), "64");
         assert_eq!(get(&server, "dir"), home.data().canonicalize().unwrap().display().to_string());
@@ -37,17 +37,24 @@ fn takes_the_command_line_as_redis_does() {
 fn flags_win_over_the_file() {
     let home = Home::new();
     let conf = home.file("test.conf");
-    fs::write(&conf, "# a comment\n\nmaxmemory 1gb\nappendfsync no\nsave \"\"\nbind 127.0.0.1\n")
-        .unwrap();
-    let server = Launch::ringstone().shards(1).conf(&conf).set("maxmemory", "2gb").start(&home);
-    assert_eq!(get(&server, "maxmemory"), "2147483648");
+    fs::write(
+        &conf,
+        "# a comment\n\nauto-aof-rewrite-min-size 1gb\nappendfsync no\nsave \"\"\nbind 127.0.0.1\n",
+    )
+    .unwrap();
+    let server = Launch::ringstone()
+        .shards(1)
+        .conf(&conf)
+        .set("auto-aof-rewrite-min-size", "2gb")
+        .start(&home);
+    assert_eq!(get(&server, "auto-aof-rewrite-min-size"), "2147483648");
     assert_eq!(get(&server, "appendfsync"), "no");
 }
 
 #[test]
 fn a_bad_value_stops_the_start_and_names_file_and_line() {
     let bad = [
-        "maxmemory lots",
+        "auto-aof-rewrite-min-size lots",
         "appendfsync sometimes",
         "no-such-parameter 1",
         "appendonly maybe",
@@ -58,7 +65,7 @@ fn a_bad_value_stops_the_start_and_names_file_and_line() {
     for line in bad {
         let home = Home::new();
         let conf = home.file("bad.conf");
-        fs::write(&conf, format!("# first\nmaxmemory 100mb\n{line}\n")).unwrap();
+        fs::write(&conf, format!("# first\nauto-aof-rewrite-min-size 100mb\n{line}\n")).unwrap();
         let error = Launch::ringstone().conf(&conf).try_start(&home).expect_err(line);
         assert!(error.status.is_some_and(|s| !s.success()), "{line}: {error}");
         let word = line.split(' ').next().unwrap();
@@ -73,9 +80,11 @@ fn a_bad_value_stops_the_start_and_names_file_and_line() {
 #[test]
 fn a_bad_flag_stops_the_start() {
     let home = Home::new();
-    let error =
-        Launch::ringstone().set("maxmemory", "lots").try_start(&home).expect_err("bad flag");
-    assert!(error.log.contains("maxmemory"), "{error}");
+    let error = Launch::ringstone()
+        .set("auto-aof-rewrite-min-size", "lots")
+        .try_start(&home)
+        .expect_err("bad flag");
+    assert!(error.log.contains("auto-aof-rewrite-min-size"), "{error}");
     let error =
         Launch::ringstone().set("no-such-flag", "1").try_start(&home).expect_err("bad flag");
     assert!(error.log.contains("no-such-flag"), "{error}");
@@ -85,13 +94,17 @@ fn a_bad_flag_stops_the_start() {
 fn what_is_set_and_rewritten_is_there_after_a_restart() {
     let home = Home::new();
     let conf = home.file("live.conf");
-    fs::write(&conf, "# kept comment\nmaxmemory 100mb\nsave \"\"\nbind 127.0.0.1\n").unwrap();
+    fs::write(
+        &conf,
+        "# kept comment\nauto-aof-rewrite-min-size 100mb\nsave \"\"\nbind 127.0.0.1\n",
+    )
+    .unwrap();
     let launch = Launch::ringstone().conf(&conf).bare().set("shards", 1);
     let server = launch.start(&home);
     let mut conn = server.conn();
     for line in [
-        "CONFIG SET maxmemory 300mb",
-        "CONFIG SET maxmemory-policy allkeys-lru",
+        "CONFIG SET auto-aof-rewrite-min-size 300mb",
+        "CONFIG SET appendfsync no",
         "CONFIG SET hash-max-listpack-entries 77",
         "CONFIG REWRITE",
     ] {
@@ -101,20 +114,20 @@ fn what_is_set_and_rewritten_is_there_after_a_restart() {
     let text = fs::read_to_string(&conf).unwrap();
     assert!(text.contains("# kept comment"), "{text}");
     let server = launch.start(&home);
-    assert_eq!(get(&server, "maxmemory"), "314572800");
-    assert_eq!(get(&server, "maxmemory-policy"), "allkeys-lru");
+    assert_eq!(get(&server, "auto-aof-rewrite-min-size"), "314572800");
+    assert_eq!(get(&server, "appendfsync"), "no");
     assert_eq!(get(&server, "hash-max-listpack-entries"), "77");
 }
 
 #[test]
 fn refuses_what_cannot_be_set_with_the_words_of_redis() {
     let lines = [
-        "CONFIG SET maxmemory lots",
+        "CONFIG SET auto-aof-rewrite-min-size lots",
         "CONFIG SET no-such-parameter 1",
         "CONFIG SET appendfsync sometimes",
         "CONFIG SET port",
         "CONFIG SET databases 4",
-        "CONFIG SET maxmemory 1mb maxmemory 2mb",
+        "CONFIG SET auto-aof-rewrite-min-size 1mb auto-aof-rewrite-min-size 2mb",
         "CONFIG SET hash-max-listpack-entries -1",
         "CONFIG GET",
         "CONFIG NOSUCH",
@@ -131,9 +144,16 @@ fn refuses_what_cannot_be_set_with_the_words_of_redis() {
 fn several_parameters_are_set_together_or_not_at_all() {
     let home = Home::new();
     let server = Launch::ringstone().shards(1).start(&home);
-    let before = get(&server, "maxmemory");
-    assert!(server.conn().line("CONFIG SET maxmemory 200mb appendfsync sometimes").is_error());
-    assert_eq!(get(&server, "maxmemory"), before);
-    assert!(!server.conn().line("CONFIG SET maxmemory 200mb appendfsync no").is_error());
-    assert_eq!(get(&server, "maxmemory"), "209715200");
+    let before = get(&server, "auto-aof-rewrite-min-size");
+    assert!(
+        server
+            .conn()
+            .line("CONFIG SET auto-aof-rewrite-min-size 200mb appendfsync sometimes")
+            .is_error()
+    );
+    assert_eq!(get(&server, "auto-aof-rewrite-min-size"), before);
+    assert!(
+        !server.conn().line("CONFIG SET auto-aof-rewrite-min-size 200mb appendfsync no").is_error()
+    );
+    assert_eq!(get(&server, "auto-aof-rewrite-min-size"), "209715200");
 }

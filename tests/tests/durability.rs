@@ -186,50 +186,6 @@ fn a_log_begins_with_the_snapshot_that_is_there() {
 }
 
 #[test]
-fn takes_over_a_multi_part_log_of_redis() {
-    let home = Home::new();
-    let server = theirs().log("always").start(&home);
-    let mut conn = server.conn();
-    fill(&mut conn);
-    conn.line("BGREWRITEAOF");
-    wait_for("the end of the rewrite", || {
-        info(&mut conn, "aof_rewrite_in_progress") == "0"
-            && info(&mut conn, "aof_rewrite_scheduled") == "0"
-    });
-    conn.line("SET after-the-rewrite yes");
-    let before = digest(&server);
-    server.kill();
-    let server = ours().log("always").start(&home);
-    assert_eq!(digest(&server), before);
-    // It is Ringstone's own log from here on.
-    server.conn().line("SET ours yes");
-    let before = digest(&server);
-    server.kill();
-    assert_eq!(digest(&ours().log("always").start(&home)), before);
-}
-
-#[test]
-fn takes_over_a_single_file_log_of_redis() {
-    let home = Home::new();
-    // Before Redis 7 the log was one file of commands in the data directory.
-    let mut text = Vec::new();
-    let commands: [&[&str]; 5] = [
-        &["SELECT", "0"],
-        &["SET", "a", "1"],
-        &["RPUSH", "l", "x", "y"],
-        &["SET", "with-ttl", "v", "PXAT", "4102444800000"],
-        &["DEL", "a"],
-    ];
-    commands.iter().for_each(|c| ringstone_tests::resp::encode_into(&mut text, c));
-    fs::write(home.data().join("appendonly.aof"), text).unwrap();
-    let server = ours().log("always").start(&home);
-    let mut conn = server.conn();
-    assert_eq!(conn.line("DBSIZE").int(), Some(2));
-    assert_eq!(conn.line("LRANGE l 0 -1").items().len(), 2);
-    assert_eq!(conn.line("PEXPIRETIME with-ttl").int(), Some(4_102_444_800_000));
-}
-
-#[test]
 fn an_expiry_passes_while_the_server_is_down() {
     let home = Home::new();
     let server = ours().log("always").start(&home);

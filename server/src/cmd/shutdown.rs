@@ -153,9 +153,10 @@ async fn end(shard: &ShardRef, manner: Manner) -> Result<(), String> {
     ask_all(shard, Shard::stop_listening).await;
     let mut polls = 0;
     loop {
-        let clean = ask_all(shard, Shard::sync_log).await.into_iter().all(|clean| clean);
+        // In this order: with no reply outstanding, no command runs any more that could add to the log.
         let sending =
             ask_all(shard, Shard::has_replies_to_send).await.into_iter().any(|sending| sending);
+        let clean = ask_all(shard, Shard::sync_log).await.into_iter().all(|clean| clean);
         let writable = shard.borrow().commit.check_writable(false, &shared.saving).is_ok();
         if clean && (!sending || polls > POLLS_MAX) {
             break;

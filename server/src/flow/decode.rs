@@ -50,7 +50,8 @@ impl Shard {
             std::mem::take(&mut conn.spans)
         };
         let mut at = 0;
-        while !conn.is_stuck() && !conn.closing && !conn.close_after_reply {
+        // Once the end has begun, what is not admitted yet never is: the log closes behind what was.
+        while !conn.is_stuck() && !conn.closing && !conn.close_after_reply && !self.stopping {
             let rest = bytes.get(at..).unwrap_or_default();
             if rest.is_empty() {
                 break;
