@@ -1,5 +1,5 @@
 //! Crashes in the simulator. `RINGSTONE_SIM_SEEDS=30000 cargo test --release -p ringstone-tests --test sim --
-//! --nocapture many` runs more than 100,000 of them; see `docs/testing.md`.
+//! --nocapture many` runs more than 100,000 of them.
 
 #![allow(clippy::panic, reason = "a failed check panics")]
 

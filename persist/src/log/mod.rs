@@ -17,6 +17,7 @@ pub mod group;
 pub mod manifest;
 pub mod recovery;
 pub mod replay;
+pub mod report;
 pub mod scan;
 pub mod segment;
 pub mod watermark;

@@ -12,12 +12,12 @@
 //! only, even from one whose sync had failed before.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{MANIFEST_NAME, Manifest, ManifestError};
+use super::manifest::{MANIFEST_NAME, Manifest};
 use super::replay::{Place, Replay};
+pub use super::report::{Location, Missing, RecoveryError, Warning};
 use super::scan::{FrameEntry, SegmentScan, scan_segment};
 use super::segment::{HeaderError, SEGMENT_HEADER_BYTES, check_header};
 use super::{LogId, SegmentId};
@@ -67,167 +67,6 @@ impl RecoverOptions {
             now_ms,
             force_truncate: false,
             faults: RecoverFaults::default(),
-        }
-    }
-}
-
-/// A byte of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// The segment, whose name says the shard.
-    pub segment: SegmentId,
-    /// The offset in bytes.
-    pub offset: u64,
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "shard {}, segment {}, offset {}", self.segment.shard, self.segment, self.offset)
-    }
-}
-
-/// Why the server must not start with what is there.
-#[derive(Debug, thiserror::Error)]
-pub enum RecoveryError {
-    /// The disk failed.
-    #[error("{what}: {error}")]
-    Io {
-        /// Which file, and what was done.
-        what: String,
-        /// The error.
-        error: io::Error,
-    },
-    /// The MANIFEST cannot be used.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// There are files of a log, but no MANIFEST.
-    #[error("there is {0} but no MANIFEST; restore it, or move the directory away to begin anew")]
-    ManifestMissing(String),
-    /// The base snapshot is gone.
-    #[error("MANIFEST names {0} as base snapshot, which is missing")]
-    BaseMissing(String),
-    /// A segment that this release cannot read.
-    #[error("{segment}: {error}")]
-    Segment {
-        /// The segment.
-        segment: SegmentId,
-        /// What is wrong.
-        error: HeaderError,
-    },
-    /// A segment that was cut off, which no crash does.
-    #[error(
-        "{0} is shorter than it was made; restore the file, or start with --force-truncate to go on with what is there"
-    )]
-    Cut(SegmentId),
-    /// Two different frames claim the same GSN.
-    #[error("GSN {gsn} stands twice and differs: {first}; {second}")]
-    Conflict {
-        /// The GSN.
-        gsn: u64,
-        /// One frame.
-        first: Location,
-        /// The other.
-        second: Location,
-    },
-    /// Data that was durable is missing.
-    #[error(transparent)]
-    Missing(Box<Missing>),
-}
-
-/// What is missing, and how that is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// The first GSN that is missing.
-    pub gsn: u64,
-    /// Up to this one everything had been durable.
-    pub durable_gsn: u64,
-    /// The frame that says so; without one it is MANIFEST, by the end of an epoch.
-    pub witness: Option<Location>,
-    /// Where bytes stand that are no frame: the missing one may have been there.
-    pub suspects: Vec<Location>,
-}
-
-impl std::error::Error for Missing {}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Missing { gsn, durable_gsn, witness, suspects } = self;
-        write!(f, "GSN {gsn} is missing, though all up to {durable_gsn} had been durable (")?;
-        match witness {
-            Some(location) => write!(f, "says the frame at {location})")?,
-            None => write!(f, "says MANIFEST)")?,
-        }
-        match suspects.split_first() {
-            Some((first, rest)) => {
-                write!(f, "; damaged at {first}")?;
-                rest.iter().try_for_each(|location| write!(f, "; {location}"))?;
-            }
-            None => write!(f, "; no damage is visible, so a segment may be missing")?,
-        }
-        write!(
-            f,
-            "; restore the file, or start with --force-truncate to give up everything from GSN {gsn} on"
-        )
-    }
-}
-
-/// What an operator should hear of a start that succeeded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Warning {
-    /// Frames beyond the recovered prefix were dropped: never acknowledged as durable.
-    TailDropped {
-        /// How many.
-        frames: usize,
-        /// The first GSN that is missing.
-        gsn: u64,
-        /// The first of them.
-        first: Location,
-    },
-    /// Bytes behind the last frame are no frame: an interrupted write, or what an earlier use of the file left.
-    TailBytes(Location),
-    /// Bytes between frames are no frame, yet nothing that is needed is missing.
-    Hole(Location),
-    /// A segment's first block is damaged; its frames were read nevertheless.
-    Header {
-        /// The segment.
-        segment: SegmentId,
-        /// What is wrong.
-        error: HeaderError,
-    },
-    /// A file shorter than it was made was read on the operator's word.
-    Cut(SegmentId),
-    /// Durable data was given up on the operator's word.
-    Forced(Missing),
-    /// A file that does not belong to the log was moved.
-    MovedAside {
-        /// The file's name.
-        name: String,
-        /// The directory's name.
-        to: String,
-    },
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Warning::TailDropped { frames, gsn, first } => {
-                write!(
-                    f,
-                    "dropped {frames} unacknowledged frames behind missing GSN {gsn}, from {first} on"
-                )
-            }
-            Warning::TailBytes(location) => {
-                write!(f, "bytes behind the last frame are no frame: {location}")
-            }
-            Warning::Hole(location) => write!(f, "bytes between frames are no frame: {location}"),
-            Warning::Header { segment, error } => {
-                write!(f, "{segment}: {error}; its frames were read")
-            }
-            Warning::Cut(segment) => write!(f, "forced: {segment} is shorter than it was made"),
-            Warning::Forced(missing) => write!(f, "forced: {missing}"),
-            Warning::MovedAside { name, to } => {
-                write!(f, "moved {name}, which is not of this log, to {to}")
-            }
         }
     }
 }
