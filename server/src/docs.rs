@@ -31,7 +31,7 @@ pub fn commands_markdown() -> String {
     let mut out = format!(
         "# Commands\n\n\
          Generated from the command table by `cargo xtask docs`. {} commands; replies and errors are those of Redis 7.0.\n",
-        table.len()
+        table.sorted().len()
     );
     for (group, title) in GROUPS {
         let entries: Vec<&Entry> =
