@@ -86,7 +86,7 @@ impl Racer {
 /// Runs all rows that are wanted, prints the table.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let ours = match &options.bin {
-        Some(path) => path.clone(),
+        Some(path) => std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))?,
         None => {
             check(&mut cargo(&["build", "--release", "--package", "ringstone-server"]))?;
             target_dir().join("release/ringstone-server")
