@@ -116,6 +116,7 @@ fn recover_log(
     let now_ms = u64::try_from(crate::rt::clock::unix_ms()).unwrap_or(0);
     let mut options = RecoverOptions::new(&dir, shards, uuid, now_ms);
     options.force_truncate = config.force_truncate;
+    options.foreign_prefix = Some(import::foreign_prefix(config));
     let mut recovered = block_on(recover(&StdDisk, &options))
         .map_err(|e| format!("the log in {} cannot be used: {e}", dir.display()))?;
     for warning in &recovered.warnings {

@@ -43,7 +43,9 @@ pub enum Imported {
         db: u32,
         /// The command with its name.
         args: ArgBuf,
-        /// Where it stands in its file.
+        /// The file that it stands in, of [`Import::parts`].
+        part: usize,
+        /// Where it stands there.
         offset: u64,
     },
 }
@@ -154,7 +156,8 @@ impl Import {
                 return Err(ImportFault::RdbInIncrement.at(path, 0));
             }
             let start = if at == 0 { start } else { 0 };
-            commands(path, map.bytes(), start, at == last, options, sink, &mut summary)?;
+            let part = Part { path, at, is_last: at == last, start };
+            commands(&part, map.bytes(), options, sink, &mut summary)?;
         }
         Ok(summary)
     }
@@ -222,16 +225,24 @@ fn is_rdb(bytes: &[u8]) -> bool {
     bytes.starts_with(b"REDIS") || bytes.starts_with(b"VALKEY")
 }
 
-/// Hands on the commands from `start` on.
-fn commands(
-    path: &Path,
-    bytes: &[u8],
-    start: u64,
+/// One of the files.
+struct Part<'a> {
+    path: &'a Path,
+    at: usize,
     is_last: bool,
+    /// Where its commands begin.
+    start: u64,
+}
+
+/// Hands on a file's commands.
+fn commands(
+    part: &Part<'_>,
+    bytes: &[u8],
     options: &ImportOptions,
     sink: &mut dyn FnMut(Imported) -> Result<(), String>,
     summary: &mut ImportSummary,
 ) -> Result<(), ImportError> {
+    let Part { path, at, is_last, start } = *part;
     let mut commands = Commands::new(bytes, start);
     loop {
         match commands.next().map_err(|(offset, fault)| fault.at(path, offset))? {
@@ -239,7 +250,7 @@ fn commands(
                 let offset = command.offset;
                 summary.commands += 1;
                 let (db, args) = (command.db, command.args);
-                sink(Imported::Command { db, args, offset })
+                sink(Imported::Command { db, args, part: at, offset })
                     .map_err(|why| ImportFault::Stopped(why).at(path, offset))?;
             }
             Next::End => return Ok(()),

@@ -39,6 +39,8 @@ pub struct RecoverOptions {
     pub now_ms: u64,
     /// Go on although data that was durable is missing.
     pub force_truncate: bool,
+    /// Files whose names begin so are another program's and stay where they are: Redis's, when both use one directory.
+    pub foreign_prefix: Option<String>,
     /// Faults for the simulator to find. Never set elsewhere.
     #[doc(hidden)]
     pub faults: RecoverFaults,
@@ -66,6 +68,7 @@ impl RecoverOptions {
             new_uuid,
             now_ms,
             force_truncate: false,
+            foreign_prefix: None,
             faults: RecoverFaults::default(),
         }
     }
@@ -229,6 +232,7 @@ impl RecoveryPlan {
         }
         let known = name == MANIFEST_NAME
             || name.starts_with("aside-")
+            || self.options.foreign_prefix.as_ref().is_some_and(|prefix| name.starts_with(prefix))
             || self.manifest.base.as_ref().is_some_and(|base| base.file_name == name);
         if let Some(unfinished) = name.strip_suffix(".new")
             && (unfinished == MANIFEST_NAME

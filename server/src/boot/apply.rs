@@ -3,6 +3,8 @@
 //! Work reaches a keyspace through one channel, so that it happens in the order in which it was sent. An effect whose keys
 //! belong to several keyspaces borrows them through the same channels, as a transaction would.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
 
@@ -33,10 +35,40 @@ enum Work {
     TakeBack(Vec<(usize, Entry)>),
 }
 
+#[derive(Clone)]
 struct Planned {
     db: usize,
     command: &'static Command,
     args: ArgBuf,
+    origin: Origin,
+}
+
+/// Where a command comes from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// Ringstone's own log, whose effects need no clock.
+    Log,
+    /// A file of Redis: which one, at which byte, and the time of the import in ms since 1970.
+    File(Arc<Path>, u64, i64),
+}
+
+impl Origin {
+    fn now_ms(&self) -> i64 {
+        match self {
+            Origin::Log => 0,
+            Origin::File(_, _, now_ms) => *now_ms,
+        }
+    }
+
+    /// `what` with the place that it is about.
+    pub(super) fn explain(&self, what: &str) -> String {
+        match self {
+            Origin::Log => what.to_owned(),
+            Origin::File(path, offset, _) => {
+                format!("{}: {what} (at byte {offset})", path.display())
+            }
+        }
+    }
 }
 
 /// The owners, seen from the thread that loads.
@@ -99,20 +131,37 @@ impl Owners {
 
     /// Loads an RDB file.
     pub fn load(&mut self, file: &RdbFile, expired: Expired) -> Result<Summary, String> {
+        let summary = self.load_prefix(file, expired)?;
+        let trailing = (file.bytes().len() as u64).saturating_sub(summary.end_offset);
+        if trailing > 0 {
+            return Err(format!(
+                "{}: {trailing} bytes follow the end of the RDB data (at byte {})",
+                file.path().display(),
+                summary.end_offset
+            ));
+        }
+        Ok(summary)
+    }
+
+    /// Loads RDB data that something else may follow: the commands of an append-only file.
+    pub fn load_prefix(&mut self, file: &RdbFile, expired: Expired) -> Result<Summary, String> {
         let options = LoadOptions { expired, ..self.options };
         let slots = self.slots;
         let summary = file
-            .load_parallel(&options, &|key: &[u8]| slots.shard_of_key(key), &Queues(&self.queues))
+            .load_prefix(&options, &|key: &[u8]| slots.shard_of_key(key), &Queues(&self.queues))
             .map_err(|e| e.to_string())?;
         self.settle()?;
         Ok(summary)
     }
 
-    /// Takes one key over.
-    pub fn entry(&mut self, entry: Loaded) -> Result<(), String> {
-        let owner = self.slots.shard_of_key(&entry.key);
-        self.flush(owner)?;
-        self.send(owner, Work::Entries(vec![entry]))
+    /// Number of owners.
+    pub fn shards(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Encoding thresholds and number of threads.
+    pub fn options(&self) -> &LoadOptions {
+        &self.options
     }
 
     /// Applies the records of a frame.
@@ -125,7 +174,7 @@ impl Owners {
             let args = ArgBuf::from_parts(
                 std::iter::once(command.spec.name.as_bytes()).chain(args.as_args().iter_from(0)),
             );
-            self.command(db as usize, command, args)?;
+            self.command(db as usize, command, args, Origin::Log)?;
         }
         Ok(())
     }
@@ -136,41 +185,48 @@ impl Owners {
         db: usize,
         command: &'static Command,
         args: ArgBuf,
+        origin: Origin,
     ) -> Result<(), String> {
         if db >= self.databases {
-            return Err(format!(
-                "database {db} does not exist: raise 'databases' above {}",
-                self.databases
-            ));
+            return Err(origin
+                .explain(&format!("database {db} does not exist: raise 'databases' above {db}")));
         }
+        if !command.spec.arity_fits(args.as_args().len()) {
+            let name = command.spec.name;
+            return Err(origin.explain(&format!("{name} with {} arguments", args.as_args().len())));
+        }
+        let planned = Planned { db, command, args, origin };
+        let Planned { args, origin, .. } = &planned;
         if !matches!(command.spec.scope, Scope::Keys) {
             for owner in 0..self.queues.len() {
-                self.plan(owner, Planned { db, command, args: args.clone() })?;
+                self.plan(owner, planned.clone())?;
             }
             return Ok(());
         }
-        let positions = command.spec.key_positions(args.as_args()).map_err(|e| e.to_string())?;
+        let positions = command
+            .spec
+            .key_positions(args.as_args())
+            .map_err(|e| origin.explain(&e.to_string()))?;
         let mut owners: Vec<usize> =
             positions.iter().map(|at| self.slots.shard_of_key(args.as_args().at(*at))).collect();
         owners.sort_unstable();
         owners.dedup();
         match owners.as_slice() {
-            [] => self.plan(0, Planned { db, command, args }),
-            [owner] => self.plan(*owner, Planned { db, command, args }),
-            _ => self.borrowed(db, command, &args, &positions, &owners),
+            [] => self.plan(0, planned),
+            [owner] => self.plan(*owner, planned),
+            _ => self.borrowed(&planned, &positions, &owners),
         }
     }
 
     fn borrowed(
         &mut self,
-        db: usize,
-        command: &'static Command,
-        args: &ArgBuf,
+        planned: &Planned,
         positions: &[usize],
         owners: &[usize],
     ) -> Result<(), String> {
+        let Planned { db, command, args, .. } = planned;
         let names_db = command.spec.args.iter().any(|arg| arg.token == Some("DB"));
-        let dbs: Vec<usize> = if names_db { (0..self.databases).collect() } else { vec![db] };
+        let dbs: Vec<usize> = if names_db { (0..self.databases).collect() } else { vec![*db] };
         let mut keys: Vec<KeyPlace> = Vec::new();
         for at in positions {
             let key = args.as_args().at(*at);
@@ -192,7 +248,7 @@ impl Owners {
                 entry.into_iter().for_each(|entry| self.scratch.checkin(*db, entry));
             }
         }
-        run(&mut self.scratch, &Planned { db, command, args: args.clone() })?;
+        run(&mut self.scratch, planned)?;
         for owner in owners {
             let mine: Vec<KeyPlace> = keys
                 .iter()
@@ -329,13 +385,14 @@ fn store(keyspace: &mut Keyspace, entry: Loaded) -> Result<(), String> {
 fn run(keyspace: &mut Keyspace, planned: &Planned) -> Result<(), String> {
     let mut reply = NoReply::default();
     let args = planned.args.as_args();
-    if !planned.command.spec.arity_fits(args.len()) {
-        return Err(format!("a logged {} has {} arguments", planned.command.spec.name, args.len()));
-    }
-    let mut ctx = Ctx { db: keyspace.db(planned.db, 0, Mode::Replay), reply: &mut reply };
+    let db = keyspace.db(planned.db, planned.origin.now_ms(), Mode::Replay);
+    let mut ctx = Ctx { db, reply: &mut reply };
     let result = (planned.command.run)(&mut ctx, args);
     match result.err().or(reply.error) {
         None => Ok(()),
-        Some(error) => Err(format!("{} cannot be applied: {error}", planned.command.spec.name)),
+        Some(error) => {
+            let name = planned.command.spec.name;
+            Err(planned.origin.explain(&format!("{name} cannot be applied: {error}")))
+        }
     }
 }

@@ -235,7 +235,8 @@ params! {
         auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage", count("percent"), "100", Live;
         /// Do not rewrite a log smaller than this by itself.
         auto_aof_rewrite_min_size: u64 = "auto-aof-rewrite-min-size", SIZE, "64mb", Live;
-        /// Start from a log whose end is torn by a crash, dropping the unfinished end; otherwise refuse to start.
+        /// Import a Redis append-only file whose end is torn by a crash, leaving the unfinished end out; otherwise
+        /// refuse to start. (An unfinished end of Ringstone's own log was never acknowledged, and is always left out.)
         aof_load_truncated: bool = "aof-load-truncated", Kind::Bool, "yes", Live;
         /// Start although acknowledged writes are missing from the log, and drop what comes after the gap.
         force_truncate: bool = "force-truncate", Kind::Bool, "no", CommandLine;
@@ -246,8 +247,6 @@ params! {
         dbfilename: PathBuf = "dbfilename", Kind::FileName { may_be_empty: true }, "dump.rdb", Protected;
         /// Compress strings in snapshots.
         rdbcompression: bool = "rdbcompression", Kind::Bool, "yes", Live;
-        /// Write and check the checksum of snapshots.
-        rdbchecksum: bool = "rdbchecksum", Kind::Bool, "yes", Boot;
         /// Refuse writes while the last snapshot failed and snapshots are configured.
         stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error", Kind::Bool, "yes", Live;
     }

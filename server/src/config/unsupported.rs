@@ -79,6 +79,11 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     warn("aof_rewrite_cpulist", Some(""), SNAPSHOT),
     warn("bgsave_cpulist", Some(""), SNAPSHOT),
     warn("rdb-del-sync-files", Some("no"), REPLICATION),
+    warn(
+        "rdbchecksum",
+        Some("yes"),
+        "snapshots always have a checksum, which is checked; a file that Redis wrote without one is loaded as well",
+    ),
     warn("rdb-save-incremental-fsync", Some("yes"), SNAPSHOT),
     warn("sanitize-dump-payload", None, "every dump is checked as a whole before it is used"),
     warn("bio_cpulist", Some(""), THREADS),
