@@ -35,6 +35,8 @@ pub struct Boot {
     pub logs: Option<Vec<(LogWriter, PathBuf)>>,
     /// The log's MANIFEST.
     pub manifest: Option<Manifest>,
+    /// For MANIFEST at the next base: what is left of shards that are no more.
+    pub vanished: Vec<(u32, u64)>,
     /// The first GSN of this run.
     pub next_gsn: u64,
     /// Function libraries that a file held: kept, so that they are not lost.
@@ -58,6 +60,7 @@ pub fn boot(config: &Config, slots: SlotMap, seed: [u8; 32]) -> Result<Boot, Ref
         keyspaces: Vec::new(),
         logs: None,
         manifest: None,
+        vanished: Vec::new(),
         next_gsn: 1,
         functions: Vec::new(),
         loaded: (0, 0),
@@ -133,6 +136,7 @@ fn recover_log(
         boot.log_bytes.0 = file_len(&dir.join(base::FIRST));
     }
     boot.next_gsn = recovered.next_gsn();
+    boot.vanished = recovered.vanished_first_live(shards);
     boot.logs = Some(
         (0..shards)
             .map(|shard| {
@@ -184,7 +188,7 @@ fn replay(recovered: &Recovered, owners: &mut Owners, boot: &mut Boot) -> Result
     {
         boot.log_bytes.1 += frame.records.len() as u64;
         if frame.kind != FrameKind::Cut {
-            owners.apply(frame.records).map_err(|e| {
+            owners.apply(frame.records, frame.wall_ms).map_err(|e| {
                 format!("GSN {} in the log of shard {}: {e}", frame.gsn, frame.shard)
             })?;
         }

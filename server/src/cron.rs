@@ -89,6 +89,12 @@ impl Shard {
         self.stats.commands_per_s = self.stats.commands - self.stats.sampled_commands;
         self.stats.sampled_commands = self.stats.commands;
         self.close_idle_clients();
+        let (wall_ms, synced) =
+            (u64::try_from(self.now_ms).unwrap_or(0), self.shared.watermarks.synced());
+        let next_gsn = self.shared.watermarks.next_gsn();
+        if let Some(writer) = self.commit.writer() {
+            writer.mark_if_idle(wall_ms, synced, next_gsn);
+        }
         if self.index == 0 {
             self.save_if_due();
         }

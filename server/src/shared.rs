@@ -43,6 +43,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// The log's MANIFEST.
     manifest: Mutex<Option<Manifest>>,
+    /// First live segments of shards that are no more.
+    vanished: OnceLock<Vec<(u32, u64)>>,
     /// Function libraries that a loaded file held; they go into every snapshot, so that they are not lost.
     functions: OnceLock<Vec<Vec<u8>>>,
     /// The server's log of messages.
@@ -153,6 +155,7 @@ impl Shared {
             ending: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             manifest: Mutex::new(None),
+            vanished: OnceLock::new(),
             functions: OnceLock::new(),
             log: OnceLock::new(),
             memory_at_start: crate::memory::used_bytes(),
@@ -168,8 +171,14 @@ impl Shared {
     }
 
     /// The MANIFEST that recovery left.
-    pub fn set_manifest(&self, manifest: Option<Manifest>) {
+    pub fn set_manifest(&self, manifest: Option<Manifest>, vanished: Vec<(u32, u64)>) {
+        let _only_once = self.vanished.set(vanished);
         *self.manifest.lock().unwrap_or_else(PoisonError::into_inner) = manifest;
+    }
+
+    /// First live segments of shards that are no more, for MANIFEST.
+    pub fn vanished(&self) -> &[(u32, u64)] {
+        self.vanished.get().map_or(&[], Vec::as_slice)
     }
 
     /// Function libraries to be kept.

@@ -50,6 +50,7 @@ pub enum Target {
 impl Shard {
     /// The instant of the cut on this shard.
     pub(crate) fn begin_snapshot(&mut self) {
+        self.keyspace.snapshot_set_compress(self.config.rdbcompression);
         self.keyspace.snapshot_begin();
         self.snapshot = Some(Progress::default());
         if let Some(writer) = self.commit.writer() {
@@ -316,7 +317,10 @@ async fn install_base(
         shared.with_manifest(|manifest| {
             let Some(manifest) = manifest else { return Err("there is no log".to_owned()) };
             let old = manifest.base.clone();
-            manifest.set_base(Base { file_name: file_name.clone(), cut_gsn: cut }, first_live);
+            manifest.set_base(
+                Base { file_name: file_name.clone(), cut_gsn: cut },
+                first_live.into_iter().chain(shared.vanished().iter().copied()),
+            );
             block_on(manifest.store(&StdDisk, &dir))
                 .map_err(|e| format!("{}: {e}", dir.join("MANIFEST").display()))?;
             if let Some(old) = old.filter(|old| old.file_name != file_name)

@@ -153,9 +153,10 @@ fn start(
     let shards = slots.shards();
     let (meshes, peers) = mesh(shards);
     let helper = Helper::start("helper").map_err(|e| format!("a thread cannot be started: {e}"))?;
-    let Boot { keyspaces, logs, manifest, next_gsn, functions, loaded, log_bytes } = booted;
+    let Boot { keyspaces, logs, manifest, vanished, next_gsn, functions, loaded, log_bytes } =
+        booted;
     let shared = Arc::new(Shared::new(slots, next_gsn, peers, store, helper, random()?));
-    shared.set_manifest(manifest);
+    shared.set_manifest(manifest, vanished);
     shared.set_functions(functions);
     shared.saving.note_boot(loaded, log_bytes);
     let config = Arc::new(config.clone());

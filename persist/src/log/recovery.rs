@@ -364,8 +364,11 @@ impl RecoveryPlan {
     ) -> Result<(), RecoveryError> {
         let dir = self.options.dir.clone();
         for name in &self.unfinished {
-            let removed = disk.remove(&dir.join(name)).await;
-            removed.map_err(|error| io_error(format!("remove {name}"), error))?;
+            match disk.remove(&dir.join(name)).await {
+                // MANIFEST.new of a start that was cut short: storing our own MANIFEST has used the name.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|error| io_error(format!("remove {name}"), error))?,
+            }
         }
         for id in std::mem::take(&mut self.retired) {
             let ours = is_ours(disk, &dir, &self.manifest.log, id).await;

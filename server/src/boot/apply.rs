@@ -46,8 +46,8 @@ struct Planned {
 /// Where a command comes from.
 #[derive(Clone, Debug)]
 pub enum Origin {
-    /// Ringstone's own log, whose effects need no clock.
-    Log,
+    /// Ringstone's own log, and when the effect was made, in ms since 1970.
+    Log(i64),
     /// A file of Redis: which one, at which byte, and the time of the import in ms since 1970.
     File(Arc<Path>, u64, i64),
 }
@@ -55,15 +55,14 @@ pub enum Origin {
 impl Origin {
     fn now_ms(&self) -> i64 {
         match self {
-            Origin::Log => 0,
-            Origin::File(_, _, now_ms) => *now_ms,
+            Origin::Log(now_ms) | Origin::File(_, _, now_ms) => *now_ms,
         }
     }
 
     /// `what` with the place that it is about.
     pub(super) fn explain(&self, what: &str) -> String {
         match self {
-            Origin::Log => what.to_owned(),
+            Origin::Log(_) => what.to_owned(),
             Origin::File(path, offset, _) => {
                 format!("{}: {what} (at byte {offset})", path.display())
             }
@@ -164,8 +163,9 @@ impl Owners {
         &self.options
     }
 
-    /// Applies the records of a frame.
-    pub fn apply(&mut self, records: &[u8]) -> Result<(), String> {
+    /// Applies the records of a frame that was made at `wall_ms`.
+    pub fn apply(&mut self, records: &[u8], wall_ms: u64) -> Result<(), String> {
+        let now_ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
         for record in Records::new(records) {
             let Record { db, opcode, args } = record.map_err(|e| e.to_string())?;
             let command = Table::get().by_opcode(opcode).ok_or_else(|| {
@@ -174,7 +174,7 @@ impl Owners {
             let args = ArgBuf::from_parts(
                 std::iter::once(command.spec.name.as_bytes()).chain(args.as_args().iter_from(0)),
             );
-            self.command(db as usize, command, args, Origin::Log)?;
+            self.command(db as usize, command, args, Origin::Log(now_ms))?;
         }
         Ok(())
     }
