@@ -199,10 +199,6 @@ static GETKEYS: HostCommand = HostCommand {
         arity: -4,
         complexity: "O(N) where N is the number of arguments to the command",
         summary: "Tells which arguments of a command line are keys.",
-        args: &[
-            Arg::new("command", ArgKind::String),
-            Arg::new("arg", ArgKind::String).optional().multiple(),
-        ],
         ..SUB
     },
     run: |host, args| {
@@ -222,10 +218,6 @@ static GETKEYSANDFLAGS: HostCommand = HostCommand {
         since: "7.0.0",
         complexity: "O(N) where N is the number of arguments to the command",
         summary: "Tells which arguments of a command line are keys, and what happens to them.",
-        args: &[
-            Arg::new("command", ArgKind::String),
-            Arg::new("arg", ArgKind::String).optional().multiple(),
-        ],
         ..SUB
     },
     run: |host, args| {
@@ -283,3 +275,6 @@ static HELP: HostCommand = HostCommand {
     },
     subs: &[],
 };
+
+#[cfg(test)]
+mod tests;

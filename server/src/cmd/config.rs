@@ -41,7 +41,10 @@ static GET: HostCommand = HostCommand {
         arity: -3,
         complexity: "O(N) when N is the number of configuration parameters provided",
         summary: "Tells the values of parameters.",
-        args: &[Arg::new("parameter", ArgKind::String).multiple()],
+        args: &[Arg {
+            multiple: true,
+            ..Arg::block("parameter", &[Arg::new("parameter", ArgKind::String)])
+        }],
         ..SUB
     },
     run: |host, args| {

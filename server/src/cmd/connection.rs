@@ -48,7 +48,7 @@ static ECHO: HostCommand = HostCommand {
     spec: Spec {
         name: "echo",
         arity: 2,
-        flags: FAST,
+        flags: FAST.union(Flags::LOADING).union(Flags::STALE),
         acl: Acl::CONNECTION,
         group: Group::Connection,
         summary: "Answers the message given.",
@@ -104,7 +104,7 @@ static AUTH: HostCommand = HostCommand {
     spec: Spec {
         name: "auth",
         arity: -2,
-        flags: ANY_TIME.union(Flags::SKIP_SLOWLOG).difference(Flags::SKIP_SLOWLOG),
+        flags: ANY_TIME,
         acl: Acl::CONNECTION,
         group: Group::Connection,
         summary: "Authenticates the connection.",

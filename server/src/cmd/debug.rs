@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringstone_engine::cmd::{Arg, ArgKind, Flags, Group, Spec};
+use ringstone_engine::cmd::{Flags, Group, Spec};
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::num::parse_i64;
 use ringstone_engine::serial::digest::{dataset_digest, key_digest, value_digest};
@@ -25,7 +25,6 @@ static DEBUG: HostCommand = HostCommand {
         group: Group::Server,
         complexity: "Depends on subcommand.",
         summary: "Shows and changes the server's inside, for tests.",
-        args: &[Arg::new("subcommand", ArgKind::String)],
         ..Spec::DEFAULT
     },
     run: debug,

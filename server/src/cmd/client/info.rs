@@ -105,7 +105,7 @@ pub(super) static LIST: HostCommand = HostCommand {
                 optional: true,
                 token: Some("TYPE"),
                 ..Arg::one_of(
-                    "client_type",
+                    "normal_master_replica_pubsub",
                     &[
                         Arg::word("normal", "NORMAL"),
                         Arg::word("master", "MASTER"),

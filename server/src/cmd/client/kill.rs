@@ -13,6 +13,14 @@ use crate::ask::ask_all;
 use crate::conn::{Conn, ConnId};
 use crate::shard::Shard;
 
+const CLIENT_TYPES: &[Arg] = &[
+    Arg::word("normal", "NORMAL"),
+    Arg::word("master", "MASTER"),
+    Arg::word("slave", "SLAVE"),
+    Arg::word("replica", "REPLICA"),
+    Arg::word("pubsub", "PUBSUB"),
+];
+
 pub(super) static KILL: HostCommand = HostCommand {
     spec: Spec {
         name: "client|kill",
@@ -23,18 +31,22 @@ pub(super) static KILL: HostCommand = HostCommand {
         args: &[Arg::one_of(
             "filter",
             &[
-                Arg::new("old-format", ArgKind::String),
+                Arg::new("ip:port", ArgKind::String),
                 Arg {
                     multiple: true,
                     ..Arg::one_of(
                         "new-format",
                         &[
                             Arg::new("client-id", ArgKind::Integer).token("ID").optional(),
-                            Arg::new("client_type", ArgKind::String).token("TYPE").optional(),
+                            Arg {
+                                optional: true,
+                                token: Some("TYPE"),
+                                ..Arg::one_of("normal_master_slave_pubsub", CLIENT_TYPES)
+                            },
                             Arg::new("username", ArgKind::String).token("USER").optional(),
-                            Arg::new("addr", ArgKind::String).token("ADDR").optional(),
-                            Arg::new("laddr", ArgKind::String).token("LADDR").optional(),
-                            Arg::new("skipme", ArgKind::String).token("SKIPME").optional(),
+                            Arg::new("ip:port", ArgKind::String).token("ADDR").optional(),
+                            Arg::new("ip:port", ArgKind::String).token("LADDR").optional(),
+                            Arg::new("yes/no", ArgKind::String).token("SKIPME").optional(),
                         ],
                     )
                 },

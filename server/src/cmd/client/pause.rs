@@ -65,7 +65,7 @@ pub(super) static PAUSE: HostCommand = HostCommand {
     spec: Spec {
         name: "client|pause",
         arity: -3,
-        since: "3.0.0",
+        since: "2.9.50",
         summary: "Has commands wait for a while.",
         args: &[
             Arg::new("timeout", ArgKind::Integer),

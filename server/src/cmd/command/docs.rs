@@ -1,7 +1,7 @@
 //! A row as COMMAND DOCS has it.
 
 use ringstone_engine::Reply;
-use ringstone_engine::cmd::{Arg, ArgKind};
+use ringstone_engine::cmd::{Arg, ArgKind, Begin, Spec};
 
 use crate::table::Entry;
 
@@ -22,7 +22,7 @@ pub(super) fn write(entry: &Entry, reply: &mut dyn Reply) {
     }
     if !spec.args.is_empty() {
         reply.bulk(b"arguments");
-        write_args(spec.args, reply);
+        write_args(spec.args, &mut KeySpecs::of(spec), reply);
     }
     if !entry.subs.is_empty() {
         reply.bulk(b"subcommands");
@@ -31,7 +31,41 @@ pub(super) fn write(entry: &Entry, reply: &mut dyn Reply) {
     }
 }
 
-fn write_args(args: &[Arg], reply: &mut dyn Reply) {
+/// Which key specification an argument belongs to: they stand in the order of the arguments. Patterns that make up names of
+/// keys share one, which cannot say where those are.
+struct KeySpecs {
+    last: usize,
+    next: usize,
+    patterns: Option<usize>,
+    has_patterns: bool,
+}
+
+impl KeySpecs {
+    fn of(spec: &Spec) -> KeySpecs {
+        let has_patterns = spec.keys.iter().any(|key| matches!(key.begin, Begin::Unknown));
+        KeySpecs { last: spec.keys.len().saturating_sub(1), next: 0, patterns: None, has_patterns }
+    }
+
+    fn index(&mut self, arg: &Arg) -> Option<usize> {
+        match (arg.kind, self.patterns) {
+            (ArgKind::Key, _) => Some(self.take()),
+            (ArgKind::Pattern, None) if self.has_patterns => {
+                self.patterns = Some(self.take());
+                self.patterns
+            }
+            (ArgKind::Pattern, shared) => shared,
+            _ => None,
+        }
+    }
+
+    fn take(&mut self) -> usize {
+        let index = self.next.min(self.last);
+        self.next += 1;
+        index
+    }
+}
+
+fn write_args(args: &[Arg], keys: &mut KeySpecs, reply: &mut dyn Reply) {
     reply.array(args.len());
     for arg in args {
         let flags: Vec<&str> = [
@@ -43,18 +77,18 @@ fn write_args(args: &[Arg], reply: &mut dyn Reply) {
         .filter(|(yes, _)| *yes)
         .map(|(_, name)| *name)
         .collect();
-        let is_key = arg.kind == ArgKind::Key;
+        let key = keys.index(arg);
         let fields = 2
-            + usize::from(is_key)
+            + usize::from(key.is_some())
             + usize::from(arg.token.is_some())
             + usize::from(!flags.is_empty())
             + usize::from(!arg.args.is_empty());
         reply.map(fields);
         field("name", arg.name, reply);
         field("type", kind(arg.kind), reply);
-        if is_key {
+        if let Some(index) = key {
             reply.bulk(b"key_spec_index");
-            reply.int(0);
+            reply.len(index);
         }
         if let Some(token) = arg.token {
             field("token", token, reply);
@@ -66,7 +100,7 @@ fn write_args(args: &[Arg], reply: &mut dyn Reply) {
         }
         if !arg.args.is_empty() {
             reply.bulk(b"arguments");
-            write_args(arg.args, reply);
+            write_args(arg.args, keys, reply);
         }
     }
 }

@@ -17,11 +17,11 @@ pub(super) fn write(entry: &Entry, reply: &mut dyn Reply) {
     reply.int(last);
     reply.int(step);
     words(spec.acl_categories(), reply);
-    reply.array(spec.tips.len());
+    reply.set(spec.tips.len());
     spec.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
-    reply.array(spec.keys.len());
+    reply.set(spec.keys.len());
     spec.keys.iter().for_each(|key| write_key(key, reply));
-    reply.array(entry.subs.len());
+    reply.set(entry.subs.len());
     entry.subs.iter().for_each(|(_, sub)| write(sub, reply));
 }
 
