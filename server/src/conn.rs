@@ -50,8 +50,8 @@ struct Hold {
 
 /// A reply that is out of turn.
 enum Pending {
-    /// Still with another shard.
-    Waiting,
+    /// Still with another shard; not wanted when CLIENT REPLY said so.
+    Waiting { wanted: bool },
     /// Here, but something before it is not.
     Ready { bytes: Vec<u8>, batch: BatchId },
 }
@@ -98,8 +98,6 @@ pub struct Conn {
     pub reply_mode: ReplyMode,
     /// CLIENT NO-EVICT.
     pub no_evict: bool,
-    /// CLIENT NO-TOUCH.
-    pub no_touch: bool,
     /// Name and library, when given.
     pub info: Option<Box<ClientInfo>>,
     /// When it connected, in ms since 1970.
@@ -154,7 +152,6 @@ impl Conn {
             authenticated: false,
             reply_mode: ReplyMode::On,
             no_evict: false,
-            no_touch: false,
             info: None,
             since_ms: now_ms,
             last_ms: now_ms,
@@ -223,7 +220,11 @@ impl Conn {
 
     /// Keeps a place for the reply of a command that went to another shard; its number.
     pub fn expect_reply(&mut self) -> u64 {
-        self.pending.push_back(Pending::Waiting);
+        let wanted = self.reply_mode == ReplyMode::On;
+        if self.reply_mode == ReplyMode::Skip {
+            self.reply_mode = ReplyMode::On;
+        }
+        self.pending.push_back(Pending::Waiting { wanted });
         self.pending_first + self.pending.len() as u64 - 1
     }
 
@@ -236,6 +237,8 @@ impl Conn {
     pub fn fill_reply(&mut self, number: u64, bytes: Vec<u8>) {
         let at = number.checked_sub(self.pending_first).and_then(|at| usize::try_from(at).ok());
         if let Some(slot) = at.and_then(|at| self.pending.get_mut(at)) {
+            let wanted = !matches!(slot, Pending::Waiting { wanted: false });
+            let bytes = if wanted { bytes } else { Vec::new() };
             *slot = Pending::Ready { bytes, batch: 0 };
         }
         while let Some(Pending::Ready { .. }) = self.pending.front() {

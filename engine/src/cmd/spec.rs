@@ -542,7 +542,31 @@ impl Spec {
             (!self.flags.contains(Flags::FAST), "@slow"),
         ];
         out.extend(implied.iter().filter(|(yes, _)| *yes).map(|(_, n)| *n));
-        out.sort_unstable();
+        // Redis's order, that of its bits.
+        const ORDER: &[&str] = &[
+            "@keyspace",
+            "@read",
+            "@write",
+            "@set",
+            "@sortedset",
+            "@list",
+            "@hash",
+            "@string",
+            "@bitmap",
+            "@hyperloglog",
+            "@geo",
+            "@stream",
+            "@pubsub",
+            "@admin",
+            "@fast",
+            "@slow",
+            "@blocking",
+            "@dangerous",
+            "@connection",
+            "@transaction",
+            "@scripting",
+        ];
+        out.sort_unstable_by_key(|name| ORDER.iter().position(|known| known == name));
         out.dedup();
         out
     }

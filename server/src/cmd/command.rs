@@ -3,8 +3,11 @@
 mod docs;
 mod rows;
 
-use ringstone_engine::cmd::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, Spec};
+use ringstone_engine::cmd::{
+    Acl, Arg, ArgKind, Begin, Find, Flags, Group, KeyFlags, KeySpec, Spec,
+};
 use ringstone_engine::glob;
+use ringstone_engine::num::parse_i64;
 use ringstone_engine::{ArgBuf, Args, Error, Reply};
 
 use super::{Host, HostCommand, Outcome};
@@ -78,7 +81,7 @@ static INFO: HostCommand = HostCommand {
         for name in args.iter_from(2) {
             match find(name) {
                 Some(entry) => rows::write(entry, &mut reply),
-                None => reply.null_array(),
+                None => reply.null(),
             }
         }
         Ok(Outcome::Done)
@@ -183,14 +186,76 @@ fn keys_of<'a>(args: Args<'a>) -> Result<(&'static Entry, ArgBuf, Vec<usize>), E
     if !entry.spec.arity_fits(line.len()) {
         return Err(Error::text("ERR Invalid number of arguments specified for command"));
     }
-    let keys = entry
+    let mut keys = entry
         .spec
         .key_positions(line)
         .map_err(|_| Error::text("ERR Invalid arguments specified for command"))?;
+    if entry.spec.keys.iter().any(|spec| counts_no_keys(spec, line)) {
+        keys.clear();
+    }
     if keys.is_empty() && !entry.spec.flags.contains(Flags::NO_MANDATORY_KEYS) {
         return Err(Error::text("ERR Invalid arguments specified for command"));
     }
     Ok((entry, inner, keys.to_vec()))
+}
+
+/// True when the argument that counts the keys says that there are none.
+fn counts_no_keys(spec: &KeySpec, line: Args<'_>) -> bool {
+    match (spec.begin, spec.find) {
+        (Begin::Index(from), Find::KeyNum(at, ..)) => {
+            let count = usize::try_from(from + at).ok().and_then(|at| line.get(at));
+            count.and_then(parse_i64).is_none_or(|count| count < 1)
+        }
+        _ => false,
+    }
+}
+
+/// The keys of a command line with their flags, in the order of their specifications.
+fn keys_with_flags(spec: &Spec, line: Args<'_>, keys: &[usize]) -> Vec<(usize, KeyFlags)> {
+    let mut found: Vec<(usize, KeyFlags)> = Vec::new();
+    for key in spec.keys {
+        let one = Spec { keys: std::slice::from_ref(key), more_keys: None, ..*spec };
+        let flags = key_flags(spec, key.flags, line);
+        found.extend(one.key_positions(line).unwrap_or_default().iter().map(|at| (*at, flags)));
+    }
+    // What a keyword anywhere in the line names is of the last specification, which cannot tell where it is.
+    let hidden = spec.keys.iter().rev().find(|key| key.begin == Begin::Unknown);
+    let flags = hidden.map_or(KeyFlags::empty(), |key| key.flags);
+    found.extend(keys.iter().skip(found.len()).map(|at| (*at, flags)));
+    found
+}
+
+/// What happens to the key where that depends on the arguments.
+fn key_flags(spec: &Spec, flags: KeyFlags, line: Args<'_>) -> KeyFlags {
+    if !flags.contains(KeyFlags::VARIABLE_FLAGS) {
+        return flags;
+    }
+    let read_only = match spec.name {
+        "set" if line.iter_from(3).any(|word| word.eq_ignore_ascii_case(b"get")) => false,
+        "set" => return KeyFlags::OW | KeyFlags::UPDATE,
+        "bitfield" => bitfield_only_reads(line),
+        _ => return flags.difference(KeyFlags::VARIABLE_FLAGS),
+    };
+    if read_only {
+        KeyFlags::RO | KeyFlags::ACCESS
+    } else {
+        KeyFlags::RW | KeyFlags::ACCESS | KeyFlags::UPDATE
+    }
+}
+
+fn bitfield_only_reads(line: Args<'_>) -> bool {
+    let mut at = 2;
+    while at < line.len() {
+        let left = line.len() - at - 1;
+        if line.is(at, "GET") && left >= 2 {
+            at += 3;
+        } else if line.is(at, "OVERFLOW") && left >= 1 {
+            at += 2;
+        } else {
+            return false;
+        }
+    }
+    true
 }
 
 static GETKEYS: HostCommand = HostCommand {
@@ -223,18 +288,13 @@ static GETKEYSANDFLAGS: HostCommand = HostCommand {
     run: |host, args| {
         let (entry, line, keys) = keys_of(args)?;
         let line = line.as_args();
-        // Which specification a key came from: those of the specifications one after another.
-        let mut flags = Vec::new();
-        for spec in entry.spec.keys {
-            let one = Spec { keys: std::slice::from_ref(spec), ..*entry.spec };
-            flags.extend(one.key_positions(line).unwrap_or_default().iter().map(|_| spec.flags));
-        }
+        let keys = keys_with_flags(entry.spec, line, &keys);
         let mut reply = host.reply();
         reply.array(keys.len());
-        for (at, flags) in keys.into_iter().zip(flags) {
+        for (at, flags) in keys {
             reply.array(2);
             reply.bulk(line.at(at));
-            let names: Vec<&str> = rows::key_flag_names(flags | KeyFlags::empty()).collect();
+            let names: Vec<&str> = rows::key_flag_names(flags).collect();
             reply.set(names.len());
             names.into_iter().for_each(|name| reply.simple(name));
         }

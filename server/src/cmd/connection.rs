@@ -190,14 +190,14 @@ fn hello(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
         resp3 = version == 3;
         at = 2;
     }
-    let mut name = None;
     while at < args.len() {
         let left = args.len() - at;
         if args.is(at, "AUTH") && left > 2 {
             authenticate(host, args.at(at + 1), args.at(at + 2))?;
             at += 3;
         } else if args.is(at, "SETNAME") && left > 1 {
-            name = Some(super::client::checked_name(args.at(at + 1))?);
+            let name = super::client::checked_name(args.at(at + 1))?;
+            host.conn.info.get_or_insert_default().name = name.to_vec();
             at += 2;
         } else {
             let option = String::from_utf8_lossy(args.at(at)).into_owned();
@@ -206,12 +206,9 @@ fn hello(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     }
     if !host.conn.authenticated {
         return Err(Error::text(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> \
-             <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> \
+             option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));
-    }
-    if let Some(name) = name {
-        host.conn.info.get_or_insert_default().name = name.to_vec();
     }
     host.conn.resp3 = resp3;
     let id = i64::try_from(host.conn.client_id).unwrap_or(i64::MAX);
@@ -251,7 +248,6 @@ static RESET: HostCommand = HostCommand {
         conn.resp3 = false;
         conn.reply_mode = ReplyMode::On;
         conn.no_evict = false;
-        conn.no_touch = false;
         if let Some(info) = &mut conn.info {
             info.name.clear();
         }

@@ -54,10 +54,7 @@ fn debug(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
         }
         (b"digest-value", _) => digest_value(host, args),
         (b"help", 2) => help(host),
-        _ => {
-            let name = String::from_utf8_lossy(args.at(1)).into_owned();
-            Err(Error::UnknownSubcommand(name, "DEBUG".into()))
-        }
+        _ => Err(super::wrong_subcommand("DEBUG", args.at(1))),
     }
 }
 

@@ -134,7 +134,7 @@ impl Shard {
         Facts {
             stats: self.stats,
             clients: self.conns.len(),
-            blocked: 0,
+            blocked: self.pause.waiting(),
             hits: self.keyspace.stats.hits,
             misses: self.keyspace.stats.misses,
             expired: self.keyspace.stats.expired,

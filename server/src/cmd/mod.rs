@@ -95,6 +95,14 @@ pub fn container(_: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     Err(Error::Arity(String::from_utf8_lossy(args.at(0)).to_ascii_lowercase().into()))
 }
 
+/// The error of a subcommand that is not there, or not with so many arguments.
+pub fn wrong_subcommand(container: &str, name: &[u8]) -> Error {
+    let name = String::from_utf8_lossy(name.get(..128).unwrap_or(name)).into_owned();
+    Error::owned(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."
+    ))
+}
+
 /// The lines of a HELP subcommand.
 pub fn help(host: &mut Host<'_>, name: &str, lines: &[&str]) -> Result<Outcome, Error> {
     use ringstone_engine::Reply;
@@ -103,7 +111,7 @@ pub fn help(host: &mut Host<'_>, name: &str, lines: &[&str]) -> Result<Outcome, 
     reply.simple(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
     lines.iter().for_each(|line| reply.simple(line));
     reply.simple("HELP");
-    reply.simple("    Print this help.");
+    reply.simple("    Prints this help.");
     Ok(Outcome::Done)
 }
 

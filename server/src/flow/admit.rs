@@ -42,11 +42,11 @@ impl Shard {
             top.sub(args).ok_or_else(|| unknown_sub(top, args))?
         };
         let flags = entry.spec.flags;
-        if !conn.authenticated && !flags.contains(Flags::NO_AUTH) {
-            return Err(Error::text("NOAUTH Authentication required."));
-        }
         if !entry.spec.arity_fits(args.len()) {
             return Err(Error::Arity(Cow::Borrowed(entry.spec.name)));
+        }
+        if !conn.authenticated && !flags.contains(Flags::NO_AUTH) {
+            return Err(Error::text("NOAUTH Authentication required."));
         }
         conn.last_command = entry.spec.name;
         if flags.contains(Flags::WRITE) || entry.spec.name == "ping" {

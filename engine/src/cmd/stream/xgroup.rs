@@ -377,7 +377,7 @@ fn help(ctx: &mut Ctx<'_>, _: Args<'_>) -> CmdResult {
         "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
         "    Set the id of the last entry given out.",
         "HELP",
-        "    Print this help.",
+        "    Prints this help.",
     ];
     ctx.reply.array(LINES.len());
     LINES.iter().for_each(|line| ctx.reply.simple(line));

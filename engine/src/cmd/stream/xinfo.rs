@@ -294,7 +294,7 @@ fn help(ctx: &mut Ctx<'_>, _: Args<'_>) -> CmdResult {
         "STREAM <key> [FULL [COUNT <count>]]",
         "    Tell about a stream, in full with entries, groups and consumers.",
         "HELP",
-        "    Print this help.",
+        "    Prints this help.",
     ];
     ctx.reply.array(LINES.len());
     LINES.iter().for_each(|line| ctx.reply.simple(line));

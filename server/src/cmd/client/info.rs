@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ringstone_engine::cmd::{Arg, ArgKind, Spec};
 use ringstone_engine::num::parse_i64;
-use ringstone_engine::{Error, Reply, Tree};
+use ringstone_engine::{Args, Error, Reply, Tree};
 
 use super::super::{HostCommand, Outcome};
 use super::{ADMIN_SUB, SUB};
@@ -14,8 +14,9 @@ use crate::conn::Conn;
 use crate::rt::socket;
 use crate::shard::Shard;
 
-/// One connection as CLIENT LIST shows it.
-pub(super) fn line(conn: &Conn, now_ms: i64, unix_path: &Path) -> String {
+/// One connection as CLIENT LIST shows it, with the command that it runs just now.
+pub(super) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path) -> String {
+    let (query_bytes, args_bytes) = command_bytes(running);
     let (peer, local) = addresses(conn, unix_path);
     let info = conn.info.as_deref();
     let text = |bytes: Option<&Vec<u8>>| {
@@ -34,16 +35,13 @@ pub(super) fn line(conn: &Conn, now_ms: i64, unix_path: &Path) -> String {
     if conn.no_evict {
         flags.push('e');
     }
-    if conn.no_touch {
-        flags.push('T');
-    }
     if flags.is_empty() {
         flags.push('N');
     }
     let memory = conn.inbuf.capacity() + conn.output_capacity() + size_of::<Conn>();
     format!(
         "id={} addr={peer} laddr={local} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} \
-         qbuf-free={} argv-mem=0 multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user=default \
+         qbuf-free={} argv-mem={args_bytes} multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user=default \
          redir=-1 resp={} lib-name={} lib-ver={}",
         conn.client_id,
         conn.fd,
@@ -51,7 +49,7 @@ pub(super) fn line(conn: &Conn, now_ms: i64, unix_path: &Path) -> String {
         (now_ms - conn.since_ms) / 1000,
         (now_ms - conn.last_ms) / 1000,
         conn.db,
-        conn.inbuf.len(),
+        conn.inbuf.len() + query_bytes,
         conn.inbuf.capacity() - conn.inbuf.len(),
         conn.output_capacity(),
         conn.output_bytes(),
@@ -60,6 +58,14 @@ pub(super) fn line(conn: &Conn, now_ms: i64, unix_path: &Path) -> String {
         text(info.map(|i| &i.lib_name)),
         text(info.map(|i| &i.lib_version)),
     )
+}
+
+/// Length of a command in the protocol and of its words alone; nothing when there is none.
+fn command_bytes(args: Args<'_>) -> (usize, usize) {
+    let digits = |number: usize| number.to_string().len();
+    let words: usize = args.iter_from(0).map(<[u8]>::len).sum();
+    let frames: usize = args.iter_from(0).map(|word| digits(word.len()) + 5).sum();
+    if args.is_empty() { (0, 0) } else { (3 + digits(args.len()) + frames + words, words) }
 }
 
 /// Peer and local address as CLIENT LIST shows them.
@@ -83,9 +89,9 @@ pub(super) static INFO: HostCommand = HostCommand {
         tips: &["nondeterministic_output"],
         ..SUB
     },
-    run: |host, _| {
+    run: |host, args| {
         let path = host.shard.config.unixsocket.clone();
-        let text = line(host.conn, host.shard.now_ms, &path) + "\n";
+        let text = line(host.conn, args, host.shard.now_ms, &path) + "\n";
         host.reply().verbatim("txt", text.as_bytes());
         Ok(Outcome::Done)
     },
@@ -126,10 +132,8 @@ pub(super) static LIST: HostCommand = HostCommand {
         let filter = if args.len() == 4 && args.is(2, "TYPE") {
             Filter::Normal(is_normal_type(args.at(3))?)
         } else if args.len() > 3 && args.is(2, "ID") {
-            let ids: Option<Vec<u64>> = args
-                .iter_from(3)
-                .map(|id| parse_i64(id).and_then(|id| u64::try_from(id).ok()))
-                .collect();
+            // Numbers that no client has, negative ones among them, name nobody.
+            let ids: Option<Vec<i64>> = args.iter_from(3).map(parse_i64).collect();
             Filter::Ids(ids.ok_or(Error::text("ERR Invalid client ID"))?)
         } else if args.len() == 2 {
             Filter::All
@@ -138,7 +142,7 @@ pub(super) static LIST: HostCommand = HostCommand {
         };
         let mine = (
             host.conn.client_id,
-            line(host.conn, host.shard.now_ms, &host.shard.config.unixsocket.clone()),
+            line(host.conn, args, host.shard.now_ms, &host.shard.config.unixsocket.clone()),
         );
         host.later(|shard| async move {
             let lists = ask_all(&shard, Shard::client_lines).await;
@@ -146,11 +150,13 @@ pub(super) static LIST: HostCommand = HostCommand {
                 lists.into_iter().flatten().filter(|(id, _)| *id != mine.0).collect();
             all.push(mine);
             all.sort_unstable_by_key(|(id, _)| *id);
-            let text: String = all
-                .into_iter()
-                .filter(|(id, _)| filter.takes(*id))
-                .map(|(_, line)| line + "\n")
-                .collect();
+            let lines: Vec<&str> = match &filter {
+                Filter::Normal(false) => Vec::new(),
+                Filter::All | Filter::Normal(true) => all.iter().map(|(_, line)| &**line).collect(),
+                // In the order asked for, and as often.
+                Filter::Ids(ids) => ids.iter().filter_map(|id| find(&all, *id)).collect(),
+            };
+            let text: String = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
             Tree::Verbatim("txt".into(), text.into_bytes())
         })
     },
@@ -161,17 +167,12 @@ enum Filter {
     All,
     /// All are normal clients as long as there are no others.
     Normal(bool),
-    Ids(Vec<u64>),
+    Ids(Vec<i64>),
 }
 
-impl Filter {
-    fn takes(&self, id: u64) -> bool {
-        match self {
-            Filter::All => true,
-            Filter::Normal(yes) => *yes,
-            Filter::Ids(ids) => ids.contains(&id),
-        }
-    }
+fn find(lines: &[(u64, String)], id: i64) -> Option<&str> {
+    let id = u64::try_from(id).ok()?;
+    lines.iter().find(|(known, _)| *known == id).map(|(_, line)| &**line)
 }
 
 /// True for `normal`, false for the other types that Redis knows.
@@ -193,7 +194,7 @@ impl Shard {
         self.conns
             .iter_mut()
             .filter(|conn| !conn.closing)
-            .map(|conn| (conn.client_id, line(conn, now_ms, &path)))
+            .map(|conn| (conn.client_id, line(conn, Args::new(&[], &[]), now_ms, &path)))
             .collect()
     }
 }

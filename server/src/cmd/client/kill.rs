@@ -91,13 +91,15 @@ fn kill(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     };
     let path = host.shard.config.unixsocket.clone();
     let kills_me = filter.takes(host.conn, &path);
-    if kills_me {
-        host.conn.close_after_reply = true;
-    }
+    let id = host.conn.id;
     host.later(move |shard| async move {
         let killed: usize =
             ask_all(&shard, move |there| there.kill(&filter, me)).await.into_iter().sum();
         let killed = killed + usize::from(kills_me);
+        if kills_me {
+            // Not earlier: a connection without anything to send would go before the answer is there.
+            shard.borrow_mut().close_after_answer(id);
+        }
         match (old_form, killed) {
             (true, 0) => Tree::Error(Error::text("ERR No such client")),
             (true, _) => Tree::Simple("OK".into()),
@@ -149,6 +151,12 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl Shard {
+    fn close_after_answer(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get(id) {
+            conn.close_after_reply = true;
+        }
+    }
+
     fn kill(&mut self, filter: &Filter, caller: u64) -> usize {
         let path = self.config.unixsocket.clone();
         let ids: Vec<ConnId> = self

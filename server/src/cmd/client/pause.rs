@@ -7,7 +7,7 @@ use ringstone_engine::cmd::{Arg, ArgKind, Flags, Spec};
 use ringstone_engine::num::parse_i64;
 use ringstone_engine::{ArgBuf, Args, Error, Tree};
 
-use super::super::HostCommand;
+use super::super::{HostCommand, wrong_subcommand};
 use super::ADMIN_SUB;
 use crate::ask::ask_all;
 use crate::conn::{Conn, ConnId};
@@ -28,6 +28,16 @@ impl Pause {
         now_ms < self.until_ms
             && (!self.writes_only || spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE))
             && !spec.name.starts_with("client|")
+    }
+
+    /// True while there is a pause of any kind.
+    pub fn is_on(&self, now_ms: i64) -> bool {
+        now_ms < self.until_ms
+    }
+
+    /// Number of connections that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// True when somebody waits although the pause is over.
@@ -81,7 +91,8 @@ pub(super) static PAUSE: HostCommand = HostCommand {
             3 => false,
             4 if args.is(3, "WRITE") => true,
             4 if args.is(3, "ALL") => false,
-            _ => return Err(Error::Syntax),
+            4 => return Err(Error::text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+            _ => return Err(wrong_subcommand("CLIENT", args.at(1))),
         };
         let timeout = parse_i64(args.at(2))
             .ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
