@@ -112,6 +112,15 @@ fn listen(config: &Config, shards: usize) -> Result<Vec<Vec<Listener>>, String> 
         keepalive_s: config.tcp_keepalive,
     };
     let addresses = if config.port == 0 { Vec::new() } else { config.bind.resolve(config.port)? };
+    // Every shard listens at the same address, which the kernel lets other processes of this user do as well: who is
+    // there already is found out by a listener that does not share.
+    for address in &addresses {
+        if let Err(e) = std::net::TcpListener::bind(address.addr)
+            && e.kind() == std::io::ErrorKind::AddrInUse
+        {
+            return Err(cannot_listen(address.addr, &e));
+        }
+    }
     for address in addresses {
         for list in &mut listeners {
             match listen_tcp(address.addr, options) {
@@ -123,10 +132,7 @@ fn listen(config: &Config, shards: usize) -> Result<Vec<Vec<Listener>>, String> 
                             std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::Unsupported
                         ) => {}
                 Err(e) => {
-                    return Err(format!(
-                        "cannot listen on {}: {e}. Is another server running there? 'port' and 'bind' choose where to listen.",
-                        address.addr
-                    ));
+                    return Err(cannot_listen(address.addr, &e));
                 }
             }
         }
@@ -140,6 +146,12 @@ fn listen(config: &Config, shards: usize) -> Result<Vec<Vec<Listener>>, String> 
         first.push(Listener::new(fd, true));
     }
     Ok(listeners)
+}
+
+fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> String {
+    format!(
+        "cannot listen on {address}: {error}. Is another server running there? 'port' and 'bind' choose where to listen."
+    )
 }
 
 fn start(
@@ -251,5 +263,23 @@ fn remove_files(config: &Config) {
             // It may be gone already.
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_another_server_has_is_refused() {
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = other.local_addr().unwrap().port();
+        let config = Config { port, ..Config::default() };
+        let refusal = listen(&config, 2).map(drop).unwrap_err();
+        assert!(refusal.contains("another server"), "{refusal}");
+        drop(other);
+        let ours = listen(&config, 2).unwrap();
+        assert!(ours.iter().all(|listeners| !listeners.is_empty()));
+        assert!(listen(&config, 2).is_err(), "not even one that shares");
     }
 }

@@ -171,6 +171,11 @@ fn connection_and_transactions() {
 }
 
 #[test]
+fn administration() {
+    same_replies("administration");
+}
+
+#[test]
 fn errors() {
     same_replies("errors");
 }

@@ -186,11 +186,16 @@ fn keys_of<'a>(args: Args<'a>) -> Result<(&'static Entry, ArgBuf, Vec<usize>), E
     if !entry.spec.arity_fits(line.len()) {
         return Err(Error::text("ERR Invalid number of arguments specified for command"));
     }
+    let read = entry.spec.keys.iter().find_map(|spec| key_count(spec, line));
+    let line = match &read {
+        Some((_, line)) => line.as_args(),
+        None => line,
+    };
     let mut keys = entry
         .spec
         .key_positions(line)
         .map_err(|_| Error::text("ERR Invalid arguments specified for command"))?;
-    if entry.spec.keys.iter().any(|spec| counts_no_keys(spec, line)) {
+    if read.as_ref().is_some_and(|(count, _)| *count < 1) {
         keys.clear();
     }
     if keys.is_empty() && !entry.spec.flags.contains(Flags::NO_MANDATORY_KEYS) {
@@ -199,15 +204,20 @@ fn keys_of<'a>(args: Args<'a>) -> Result<(&'static Entry, ArgBuf, Vec<usize>), E
     Ok((entry, inner, keys.to_vec()))
 }
 
-/// True when the argument that counts the keys says that there are none.
-fn counts_no_keys(spec: &KeySpec, line: Args<'_>) -> bool {
-    match (spec.begin, spec.find) {
-        (Begin::Index(from), Find::KeyNum(at, ..)) => {
-            let count = usize::try_from(from + at).ok().and_then(|at| line.get(at));
-            count.and_then(parse_i64).is_none_or(|count| count < 1)
-        }
-        _ => false,
-    }
+/// Number of keys that an argument counts, if one does, and the line with just that number in its place: Redis reads here
+/// as far as there are digits.
+fn key_count(spec: &KeySpec, line: Args<'_>) -> Option<(i64, ArgBuf)> {
+    let (Begin::Index(from), Find::KeyNum(offset, ..)) = (spec.begin, spec.find) else {
+        return None;
+    };
+    let at = usize::try_from(from + offset).ok()?;
+    let text = line.get(at)?;
+    let len = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let count = text.get(..len).and_then(parse_i64).unwrap_or(0);
+    let digits = count.to_string();
+    let words = line.iter_from(0).enumerate();
+    let words = words.map(|(i, word)| if i == at { digits.as_bytes() } else { word });
+    Some((count, ArgBuf::from_parts(words)))
 }
 
 /// The keys of a command line with their flags, in the order of their specifications.
