@@ -26,6 +26,8 @@ use crate::disk::Disk;
 pub const MANIFEST_NAME: &str = "MANIFEST";
 const TEMPORARY_NAME: &str = "MANIFEST.new";
 const FORMAT: &str = "ringstone-log 1";
+/// GSNs and segment numbers stay below this, so that counting on never overflows.
+const NUMBER_MAX: u64 = 1 << 62;
 /// Longer files are refused unread.
 const LEN_BYTES_MAX: u64 = 16 << 20;
 
@@ -214,6 +216,9 @@ impl Manifest {
             ["epoch", epoch, first, last] => {
                 let last_gsn = if *last == "open" { None } else { Some(number(last)?) };
                 let epoch = Epoch { number: number(epoch)?, first_gsn: number(first)?, last_gsn };
+                if epoch.number == u32::MAX {
+                    return Err("no epoch can follow this one".to_owned());
+                }
                 if let Some(before) = self.epochs.last()
                     && (before.number >= epoch.number
                         || before.last_gsn.is_none_or(|last| last >= epoch.first_gsn))
@@ -270,7 +275,11 @@ impl Manifest {
 /// A number without sign or leading zeros.
 fn number<N: TryFrom<u64>>(word: &str) -> Result<N, String> {
     let value: u64 = word.parse().map_err(|_| format!("`{word}` is not a number"))?;
-    N::try_from(value).map_err(|_| format!("`{word}` is too large"))
+    let large = || format!("`{word}` is too large");
+    if value > NUMBER_MAX {
+        return Err(large());
+    }
+    N::try_from(value).map_err(|_| large())
 }
 
 fn parse_uuid(hex: &str) -> Option<[u8; 16]> {
@@ -320,6 +329,24 @@ mod tests {
         }
         for len in 0..text.len() {
             assert!(Manifest::parse(std::str::from_utf8(&text[..len]).unwrap()).is_err());
+        }
+    }
+
+    #[test]
+    fn numbers_that_leave_no_room_to_count_on_are_refused() {
+        let seal = |lines: &str| {
+            let body = format!("{FORMAT}\nuuid {}\nshards 1\n{lines}\n", LogId::new([1; 16]));
+            Manifest::parse(&format!("{body}crc32 {:08x}\n", crc32fast::hash(body.as_bytes())))
+        };
+        assert!(seal("epoch 1 1 open").is_ok());
+        for lines in [
+            "base base-1.rdb 18446744073709551615\nepoch 1 1 open",
+            "epoch 1 1 18446744073709551615",
+            "epoch 1 18446744073709551615 open",
+            "epoch 4294967295 1 open",
+            "epoch 1 1 open\nfirst-live 0 18446744073709551615",
+        ] {
+            assert!(seal(lines).is_err(), "{lines}");
         }
     }
 

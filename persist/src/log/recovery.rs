@@ -283,6 +283,7 @@ impl RecoveryPlan {
         let dir = &self.options.dir;
         let stored = self.manifest.store(disk, dir).await;
         stored.map_err(|error| io_error("write MANIFEST", error))?;
+        self.mend_cut(disk, &scans).await?;
         self.tidy_up(disk, &mut warnings).await?;
         // On the operator's word data was given up: leave its bytes alone as long as possible.
         let floor = if forced { gsn } else { 0 };
@@ -313,7 +314,7 @@ impl RecoveryPlan {
     ) -> Result<(), RecoveryError> {
         for scan in scans {
             let segment = scan.id;
-            if scan.is_cut {
+            if scan.cut_from.is_some() {
                 if !self.options.force_truncate {
                     return Err(RecoveryError::Cut(segment));
                 }
@@ -352,6 +353,20 @@ impl RecoveryPlan {
                 rewrite(disk, &file, frame.offset, frame.end()).await.map_err(failed)?;
             }
             disk.sync_data(&file).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Gives files that were cut off, and read on the operator's word, their length back, so that the next start need not
+    /// be told again.
+    async fn mend_cut<D: Disk>(&self, disk: &D, scans: &[SegmentScan]) -> Result<(), RecoveryError> {
+        for scan in scans {
+            let Some(len) = scan.cut_from else { continue };
+            let failed = |error| io_error(format!("extend {}", scan.id), error);
+            let path = self.options.dir.join(scan.id.file_name());
+            let file = disk.open(&path).await.map_err(failed)?;
+            disk.set_len(&file, len).await.map_err(failed)?;
+            disk.sync_all(&file).await.map_err(failed)?;
         }
         Ok(())
     }

@@ -46,8 +46,8 @@ pub struct SegmentScan {
     pub header_error: Option<HeaderError>,
     /// How it was written; unknown with a broken header.
     pub kind: Option<SegmentKind>,
-    /// Whether the file is shorter than it was made.
-    pub is_cut: bool,
+    /// The file's length when it was made, if it is shorter now.
+    pub cut_from: Option<u64>,
     /// The frames that validate, in the order of their offsets.
     pub frames: Vec<FrameEntry>,
     /// Where the frames before a hole end: bytes there are no frame, yet frames follow.
@@ -80,7 +80,7 @@ pub async fn scan_segment<D: Disk>(
         id,
         header_error,
         kind,
-        is_cut: len < made_len,
+        cut_from: (len < made_len).then_some(made_len),
         frames: Vec::new(),
         holes: Vec::new(),
         end: start,

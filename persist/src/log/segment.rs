@@ -45,7 +45,8 @@ impl SegmentId {
     pub fn from_file_name(name: &str) -> Option<Self> {
         let (shard, seq) = name.strip_prefix('s')?.strip_suffix(".log")?.split_once('-')?;
         let id = SegmentId { shard: shard.parse().ok()?, seq: seq.parse().ok()? };
-        (id.file_name() == name).then_some(id)
+        // The last number has no successor, so no log can have got there.
+        (id.file_name() == name && id.seq < u64::MAX).then_some(id)
     }
 }
 
@@ -196,7 +197,7 @@ mod tests {
     fn names_read_back_and_nothing_else_is_a_segment() {
         let id = SegmentId { shard: 3, seq: 17 };
         assert_eq!(SegmentId::from_file_name(&id.file_name()), Some(id));
-        for name in ["s3-017.log", "s+3-17.log", "s3-17.log.new", "s3.log", "MANIFEST", "s-1-2.log"]
+        for name in ["s3-017.log", "s+3-17.log", "s3-17.log.new", "s3.log", "MANIFEST", "s-1-2.log", "s0-18446744073709551615.log"]
         {
             assert_eq!(SegmentId::from_file_name(name), None, "{name}");
         }
