@@ -9,12 +9,13 @@ mod support;
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::AtomicU64;
 
 use proptest::prelude::*;
 use ringstone_engine::serial::crc64;
 use ringstone_engine::types::list::Side;
 use ringstone_engine::types::{EncodingLimits, Hash, List, Object, Set, Value, ZSet};
-use ringstone_persist::rdb::write::{DbSize, Header};
+use ringstone_persist::rdb::write::{BlockWriter, DbSize, Header, tail};
 use ringstone_persist::rdb::{Expired, RdbFault, RdbFile};
 use support::{Redis, TestEntry, load, options, shard_of, write_file};
 
@@ -201,6 +202,25 @@ fn every_cut_is_noticed_and_the_message_names_file_and_place() {
         let error = load(&path, Expired::Keep).unwrap_err();
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
         assert!(error.to_string().contains("; "), "{error}");
+    }
+}
+
+#[test]
+fn a_block_that_holds_more_than_keys_is_refused_so_that_nothing_gets_lost() {
+    // A function library, a field, sizes, an end.
+    for hidden in [&b"\xf5\x03lib"[..], b"\xfa\x01a\x01b", b"\xfb\x01\x00", b"\xff"] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("dump.rdb");
+        let header = Header::default().encode();
+        let offsets = AtomicU64::new(header.bytes.len() as u64);
+        let mut writer = BlockWriter::new(0, &offsets);
+        let mut block = [b"\xfe\x00\x00\x01k\x01v", hidden].concat();
+        writer.seal(&mut block, 1);
+        let (_, end) = tail(&header, writer.into_entries()).unwrap();
+        std::fs::write(&path, [header.bytes, block, end].concat()).unwrap();
+        let error = load(&path, Expired::Keep).unwrap_err();
+        assert!(error.to_string().contains("corrupt block"), "{error}");
+        assert_eq!(error.offset, 4096 + 7);
     }
 }
 

@@ -21,6 +21,9 @@ pub const FRAME_MAGIC: [u8; 4] = *b"RFRM";
 /// The layout that this code writes, and the only one it reads.
 pub const FRAME_VERSION: u8 = 1;
 
+/// No frame has a higher epoch: two thousand million starts, with room for more above it.
+pub const EPOCH_MAX: u32 = 1 << 31;
+
 /// What a frame holds. The numbers are on disk: append-only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -101,7 +104,9 @@ impl FrameHeader {
             return None;
         }
         let epoch = u32::from_le_bytes(bytes_at(bytes, 28));
-        if u32::from_le_bytes(bytes_at(bytes, 8)) != seed.header_crc(epoch, bytes) {
+        if epoch > EPOCH_MAX
+            || u32::from_le_bytes(bytes_at(bytes, 8)) != seed.header_crc(epoch, bytes)
+        {
             return None;
         }
         Some(FrameHeader {

@@ -108,11 +108,12 @@ impl Manifest {
         }
     }
 
-    /// Closes the open epoch at `last_gsn` and opens the next, dropping epochs that nothing depends on any more. Returns the
-    /// new epoch's number.
-    pub fn next_epoch(&mut self, last_gsn: u64) -> u32 {
+    /// Closes the open epoch at `last_gsn` and opens the next, dropping epochs that nothing depends on any more. Its number,
+    /// which is returned, is above `seen`, too: the highest that any frame names.
+    pub fn next_epoch(&mut self, last_gsn: u64, seen: u32) -> u32 {
         self.close_epoch(last_gsn);
-        let number = self.epochs.last().map_or(0, |epoch| epoch.number).saturating_add(1);
+        let last = self.epochs.last().map_or(0, |epoch| epoch.number);
+        let number = last.max(seen).saturating_add(1);
         self.drop_old_epochs();
         self.epochs.push(Epoch { number, first_gsn: last_gsn + 1, last_gsn: None });
         number
@@ -299,8 +300,8 @@ mod tests {
 
     fn sample() -> Manifest {
         let mut manifest = Manifest::new(LogId::new([0xab; 16]), 4);
-        assert_eq!(manifest.next_epoch(100), 2);
-        assert_eq!(manifest.next_epoch(150), 3);
+        assert_eq!(manifest.next_epoch(100, 0), 2);
+        assert_eq!(manifest.next_epoch(150, 0), 3);
         let base = Base { file_name: "base-120.rdb".to_owned(), cut_gsn: 120 };
         manifest.set_base(base, [(0, 7), (1, 2)]);
         manifest
@@ -354,7 +355,7 @@ mod tests {
     fn an_epoch_number_is_never_used_twice() {
         let mut manifest = Manifest::new(LogId::new([1; 16]), 1);
         for number in 2..20 {
-            assert_eq!(manifest.next_epoch(0), number);
+            assert_eq!(manifest.next_epoch(0, 0), number);
             assert_eq!(manifest.epochs.len(), 1);
         }
     }

@@ -263,6 +263,7 @@ impl RecoveryPlan {
     ) -> Result<Recovered, RecoveryError> {
         let mut warnings = Vec::new();
         self.check_headers(&scans, &mut warnings)?;
+        let epoch_seen = self.check_epochs(&scans, &mut warnings)?;
         let found = Found::collect(&self.manifest, &scans, self.options.faults.no_fence)?;
         let gsn = found.gsn;
         let missing = found.missing(&self.manifest, &scans);
@@ -278,7 +279,7 @@ impl RecoveryPlan {
         if !self.options.faults.no_sync {
             self.make_durable(disk, &scans, &found).await?;
         }
-        let epoch = self.manifest.next_epoch(gsn);
+        let epoch = self.manifest.next_epoch(gsn, epoch_seen);
         self.manifest.shards = self.options.shards;
         let dir = &self.options.dir;
         let stored = self.manifest.store(disk, dir).await;
@@ -331,6 +332,28 @@ impl RecoveryPlan {
         Ok(())
     }
 
+    /// An epoch is in MANIFEST before its first frame is written. So a frame of a later one says that this MANIFEST is an
+    /// old one, and that what was acknowledged since would be lost. Gives the last epoch that any frame names.
+    fn check_epochs(
+        &self,
+        scans: &[SegmentScan],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<u32, RecoveryError> {
+        let frames = scans.iter().flat_map(|scan| scan.frames.iter().map(move |f| (f, scan.id)));
+        let Some((frame, segment)) = frames.max_by_key(|(frame, _)| frame.epoch) else {
+            return Ok(0);
+        };
+        let (epoch, last) = (frame.epoch, self.manifest.epochs.last().map_or(0, |e| e.number));
+        if epoch > last {
+            let location = Location { segment, offset: frame.offset };
+            if !self.options.force_truncate {
+                return Err(RecoveryError::OldManifest { epoch, last, location });
+            }
+            warnings.push(Warning::OldManifest { epoch, last, location });
+        }
+        Ok(epoch)
+    }
+
     /// Writes the frames that are not known to be durable again in place, and syncs their files.
     async fn make_durable<D: Disk>(
         &self,
@@ -359,7 +382,11 @@ impl RecoveryPlan {
 
     /// Gives files that were cut off, and read on the operator's word, their length back, so that the next start need not
     /// be told again.
-    async fn mend_cut<D: Disk>(&self, disk: &D, scans: &[SegmentScan]) -> Result<(), RecoveryError> {
+    async fn mend_cut<D: Disk>(
+        &self,
+        disk: &D,
+        scans: &[SegmentScan],
+    ) -> Result<(), RecoveryError> {
         for scan in scans {
             let Some(len) = scan.cut_from else { continue };
             let failed = |error| io_error(format!("extend {}", scan.id), error);

@@ -55,6 +55,19 @@ pub enum RecoveryError {
         "{0} is shorter than it was made; restore the file, or start with --force-truncate to go on with what is there"
     )]
     Cut(SegmentId),
+    /// A frame of an epoch that MANIFEST does not know yet.
+    #[error(
+        "a frame of epoch {epoch} stands at {location}, but MANIFEST ends with epoch {last}, so it is an old one; \
+         restore the latest, or start with --force-truncate to give up what was written since"
+    )]
+    OldManifest {
+        /// The frame's epoch.
+        epoch: u32,
+        /// MANIFEST's last one.
+        last: u32,
+        /// The frame.
+        location: Location,
+    },
     /// Two different frames claim the same GSN.
     #[error("GSN {gsn} stands twice and differs: {first}; {second}")]
     Conflict {
@@ -132,6 +145,15 @@ pub enum Warning {
     },
     /// A file shorter than it was made was read on the operator's word.
     Cut(SegmentId),
+    /// Frames of an epoch that MANIFEST does not know were given up on the operator's word.
+    OldManifest {
+        /// The last such epoch.
+        epoch: u32,
+        /// MANIFEST's last one.
+        last: u32,
+        /// A frame of it.
+        location: Location,
+    },
     /// Durable data was given up on the operator's word.
     Forced(Missing),
     /// A file that does not belong to the log was moved.
@@ -160,6 +182,10 @@ impl fmt::Display for Warning {
                 write!(f, "{segment}: {error}; its frames were read")
             }
             Warning::Cut(segment) => write!(f, "forced: {segment} is shorter than it was made"),
+            Warning::OldManifest { epoch, last, location } => write!(
+                f,
+                "forced: MANIFEST ends with epoch {last}, frames of epoch {epoch} are given up: {location}"
+            ),
             Warning::Forced(missing) => write!(f, "forced: {missing}"),
             Warning::MovedAside { name, to } => {
                 write!(f, "moved {name}, which is not of this log, to {to}")

@@ -197,8 +197,15 @@ mod tests {
     fn names_read_back_and_nothing_else_is_a_segment() {
         let id = SegmentId { shard: 3, seq: 17 };
         assert_eq!(SegmentId::from_file_name(&id.file_name()), Some(id));
-        for name in ["s3-017.log", "s+3-17.log", "s3-17.log.new", "s3.log", "MANIFEST", "s-1-2.log", "s0-18446744073709551615.log"]
-        {
+        for name in [
+            "s3-017.log",
+            "s+3-17.log",
+            "s3-17.log.new",
+            "s3.log",
+            "MANIFEST",
+            "s-1-2.log",
+            "s0-18446744073709551615.log",
+        ] {
             assert_eq!(SegmentId::from_file_name(name), None, "{name}");
         }
     }

@@ -373,3 +373,42 @@ fn after_a_clean_shutdown_or_a_mark_a_lost_last_frame_is_refused_until_forced() 
         assert_eq!(open(dir.path()).gsn, 1);
     }
 }
+
+/// A log of ten frames in one segment.
+fn ten_frames(dir: &Path) {
+    let mut log = writer(&open(dir), SyncMode::EverySec);
+    (1..=10).for_each(|gsn| push(&mut log, gsn));
+    run(&mut log, dir);
+}
+
+#[test]
+fn an_old_manifest_is_refused_and_its_epochs_never_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("MANIFEST");
+    open(dir.path());
+    let old = std::fs::read(&manifest).unwrap();
+    ten_frames(dir.path());
+    std::fs::write(&manifest, old).unwrap();
+    let options = RecoverOptions::new(dir.path(), 1, [3; 16], 5);
+    let error = block_on(recover(&StdDisk, &options)).unwrap_err().to_string();
+    assert!(error.contains("epoch 3") && error.contains("ends with epoch 2"), "{error}");
+    let forced = RecoverOptions { force_truncate: true, ..options };
+    let forced = block_on(recover(&StdDisk, &forced)).unwrap();
+    assert_eq!((forced.gsn, forced.epoch), (0, 4));
+    assert!(matches!(forced.warnings[..], [crate::log::Warning::OldManifest { .. }]));
+    assert_eq!(open(dir.path()).gsn, 0);
+}
+
+#[test]
+fn a_cut_segment_is_read_on_the_operators_word_once_and_for_all() {
+    let dir = tempfile::tempdir().unwrap();
+    ten_frames(dir.path());
+    let segment = dir.path().join(SegmentId { shard: 0, seq: 1 }.file_name());
+    let file = std::fs::OpenOptions::new().write(true).open(&segment).unwrap();
+    file.set_len(SIZE - 1).unwrap();
+    let options = RecoverOptions::new(dir.path(), 1, [3; 16], 5);
+    assert!(block_on(recover(&StdDisk, &options)).is_err());
+    let forced = RecoverOptions { force_truncate: true, ..options };
+    assert_eq!(block_on(recover(&StdDisk, &forced)).unwrap().gsn, 10);
+    assert_eq!(open(dir.path()).gsn, 10);
+}
