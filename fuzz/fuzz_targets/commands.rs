@@ -19,13 +19,15 @@ const STRING_LEN_MAX: usize = 1 << 20;
 fn find(args: Args<'_>) -> Option<&'static Command> {
     let name = String::from_utf8_lossy(args.get(0)?).to_lowercase();
     let command = cmd::all().find(|c| c.spec.name == name)?;
-    let sub = args.get(1).map(|sub| format!("{name}|{}", String::from_utf8_lossy(sub).to_lowercase()));
+    let sub =
+        args.get(1).map(|sub| format!("{name}|{}", String::from_utf8_lossy(sub).to_lowercase()));
     Some(command.subs.iter().find(|c| Some(c.spec.name) == sub.as_deref()).unwrap_or(&command))
 }
 
 /// Asked for billions of random elements with repetition, Redis, too, answers for hours.
 fn is_endless(command: &Command, args: Args<'_>) -> bool {
-    command.spec.name.contains("rand") && args.iter_from(2).any(|arg| arg.len() > 5 && arg.starts_with(b"-"))
+    command.spec.name.contains("rand")
+        && args.iter_from(2).any(|arg| arg.len() > 5 && arg.starts_with(b"-"))
 }
 
 /// Lines of words, quoted as on a command line; the first byte of a line that is no letter picks a command by number.
@@ -86,7 +88,8 @@ fuzz_target!(|data: &[u8]| {
             let mut args = ArgBuf::from_parts([command.spec.name]);
             record.args.as_args().iter_from(0).for_each(|arg| args.push(arg));
             let mut sink = NoReply::default();
-            let mut ctx = Ctx { db: copy.db(record.db as usize, NOW_MS, Mode::Replay), reply: &mut sink };
+            let mut ctx =
+                Ctx { db: copy.db(record.db as usize, NOW_MS, Mode::Replay), reply: &mut sink };
             (command.run)(&mut ctx, args.as_args()).expect("an effect runs");
         }
     }

@@ -1,9 +1,9 @@
 //! Any text: the parser never panics, and what it takes is written as lines that load as the same configuration.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use config::file::load_text;
 use config::{PARAMS, When};
+use libfuzzer_sys::fuzz_target;
 
 // The folder alone, without the server's many dependencies.
 #[allow(dead_code, unused_imports, reason = "the target uses a part of it")]

@@ -15,6 +15,8 @@ fuzz_target!(|data: &[u8]| {
     // What was loaded can be written, and loads as the same.
     let payload = serial::dump::dump_payload(value.as_ref());
     let again = serial::dump::restore_payload(&payload, &limits).expect("what was written loads");
-    let digest = |value: &ringstone_engine::types::Value| serial::digest::value_digest(value.as_ref(), false);
+    let digest = |value: &ringstone_engine::types::Value| {
+        serial::digest::value_digest(value.as_ref(), false)
+    };
     assert_eq!(digest(&value), digest(&again));
 });

@@ -74,7 +74,9 @@ impl Disk for MemoryDisk {
     }
     async fn set_len(&self, file: &PathBuf, len: u64) -> io::Result<()> {
         let len = checked(len)?;
-        self.edit(file, |bytes| bytes.resize(len, 0)).then_some(()).ok_or(io::ErrorKind::NotFound.into())
+        self.edit(file, |bytes| bytes.resize(len, 0))
+            .then_some(())
+            .ok_or(io::ErrorKind::NotFound.into())
     }
     async fn sync_data(&self, _: &PathBuf) -> io::Result<()> {
         Ok(())

@@ -72,7 +72,10 @@ fn shard_of(key: &[u8]) -> usize {
 }
 
 /// Our own layout around blocks, whatever they hold.
-pub fn file_of_blocks(header: &Header<'_>, blocks: impl IntoIterator<Item = (Vec<u8>, u64)>) -> Vec<u8> {
+pub fn file_of_blocks(
+    header: &Header<'_>,
+    blocks: impl IntoIterator<Item = (Vec<u8>, u64)>,
+) -> Vec<u8> {
     let header = header.encode();
     let offsets = AtomicU64::new(header.bytes.len() as u64);
     let mut writer = BlockWriter::new(0, &offsets);
