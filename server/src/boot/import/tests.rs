@@ -40,7 +40,11 @@ fn get(boot: &mut Boot, key: &str) -> Option<String> {
     db.peek(key.as_bytes()).map(|entry| match entry.value() {
         ValueRef::Int(number) => number.to_string(),
         ValueRef::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        other => other.type_name().to_owned(),
+        other @ (ValueRef::List(_)
+        | ValueRef::Set(_)
+        | ValueRef::Hash(_)
+        | ValueRef::ZSet(_)
+        | ValueRef::Stream(_)) => other.type_name().to_owned(),
     })
 }
 

@@ -53,7 +53,13 @@ fn value(tree: &Tree) -> Value {
             let text = |key: &Tree| value(key).as_str().unwrap().to_owned();
             Value::Object(pairs.map(|[key, item]| (text(key), value(item))).collect())
         }
-        other => panic!("{other:?} in a reply of COMMAND"),
+        Tree::Error(_)
+        | Tree::Null
+        | Tree::NullArray
+        | Tree::Push(_)
+        | Tree::Double(_)
+        | Tree::Bool(_)
+        | Tree::Verbatim(..) => panic!("{tree:?} in a reply of COMMAND"),
     }
 }
 
