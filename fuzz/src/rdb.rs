@@ -114,7 +114,7 @@ pub fn load(path: &Path, bytes: &[u8]) -> Result<(Summary, Collected), RdbError>
     let options = LoadOptions {
         limits: EncodingLimits::default(),
         expired: Expired::Keep,
-        threads: 2,
+        threads: 1,
         shards: SHARDS,
     };
     let collected = Collected::default();
