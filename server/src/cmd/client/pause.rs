@@ -30,11 +30,6 @@ impl Pause {
             && !spec.name.starts_with("client|")
     }
 
-    /// True while there is a pause of any kind.
-    pub fn is_on(&self, now_ms: i64) -> bool {
-        now_ms < self.until_ms
-    }
-
     /// Number of connections that wait.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
