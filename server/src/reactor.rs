@@ -1,10 +1,20 @@
 //! The task that drives a shard: pass after pass while there is work, asleep when there is none.
+//!
+//! ```text
+//!   work ─────────> pass, pass, pass ...          others run when they are due, or when a pass made one ready
+//!   a pause ──────> doze in the own ring          up to half a millisecond: traffic goes on, one system call wakes
+//!   silence ──────> park through glommio          until the eventfd says that something came
+//! ```
 
-use crate::rt::exec::{Parking, yield_if_needed};
+use std::time::Duration;
+
+use crate::rt::exec::{Parking, take_wants_yield, yield_if_needed, yield_now};
 use crate::shard::ShardRef;
 
-/// Passes that find nothing before the shard goes to sleep.
-const IDLE_PASSES: u32 = 3;
+/// Passes that find nothing before the shard sleeps.
+const IDLE_PASSES: u32 = 2;
+/// The longest doze. Timers and files of glommio wait so long at most.
+const DOZE: Duration = Duration::from_micros(500);
 
 /// Runs until the process stops.
 pub async fn run(shard: ShardRef, parking: Parking) {
@@ -18,15 +28,49 @@ pub async fn run(shard: ShardRef, parking: Parking) {
             }
             worked
         };
-        idle = if worked { 0 } else { idle + 1 };
-        if idle > IDLE_PASSES && shard.borrow_mut().park() {
-            parking.wait().await;
-            shard.borrow_mut().unpark();
+        if take_wants_yield() {
             idle = 0;
-        } else if idle > IDLE_PASSES {
-            // Something is about to happen on another core.
-            std::hint::spin_loop();
+            yield_now().await;
+            continue;
+        }
+        idle = if worked { 0 } else { idle + 1 };
+        if idle > IDLE_PASSES {
+            idle = 0;
+            if !doze(&shard) {
+                park(&shard, &parking).await;
+            }
         }
         yield_if_needed().await;
     }
+}
+
+/// Sleeps for a moment; true when there is a reason to go on with passes.
+fn doze(shard: &ShardRef) -> bool {
+    let mut this = shard.borrow_mut();
+    if this.has_background_work() {
+        return false;
+    }
+    if !this.is_quiet() {
+        return true;
+    }
+    let woken = this.net.wait(DOZE);
+    this.mesh.unpark();
+    woken
+}
+
+async fn park(shard: &ShardRef, parking: &Parking) {
+    {
+        let mut this = shard.borrow_mut();
+        if !this.is_quiet() {
+            return;
+        }
+        if !this.net.arm() {
+            this.mesh.unpark();
+            return;
+        }
+    }
+    parking.wait().await;
+    let mut this = shard.borrow_mut();
+    this.mesh.unpark();
+    this.net.disarm();
 }

@@ -142,7 +142,6 @@ impl Shard {
 
     /// One pass; false when there was nothing to do.
     pub fn pass(&mut self) -> bool {
-        self.now_ms = crate::rt::clock::unix_ms();
         let mut completions = std::mem::take(&mut self.completions);
         let mut worked = match self.net.enter(&mut completions) {
             Ok(worked) => worked,
@@ -151,6 +150,7 @@ impl Shard {
                 false
             }
         };
+        self.now_ms = crate::rt::clock::unix_ms();
         for completion in completions.drain(..) {
             self.on_completion(completion);
         }
@@ -193,25 +193,23 @@ impl Shard {
         }
     }
 
-    /// Gets ready to sleep; false when there is something to do first.
-    pub fn park(&mut self) -> bool {
-        if !self.dirty.is_empty() || self.must_poll() {
+    /// Says that this shard is about to sleep; false when there is something to do first. Whoever has something for it from
+    /// now on wakes it, until [`Mesh::unpark`].
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        if !self.dirty.is_empty() || !self.mesh.park() {
             return false;
         }
-        if !self.mesh.park() {
-            return false;
-        }
-        if !self.net.arm() {
+        // Only now: a peer that makes a batch safe from here on finds this shard parked.
+        let polls = self.must_poll();
+        if polls {
             self.mesh.unpark();
-            return false;
         }
-        true
+        !polls
     }
 
-    /// Awake again.
-    pub fn unpark(&mut self) {
-        self.mesh.unpark();
-        self.net.disarm();
+    /// True while a task of this shard waits for files of glommio.
+    pub(crate) fn has_background_work(&self) -> bool {
+        self.snapshot.is_some()
     }
 
     /// Makes the reactor look again, after a task changed something while it may be asleep.

@@ -1,5 +1,6 @@
 //! Executors: one pinned thread a shard, its task queues, timers, and parking.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
@@ -89,9 +90,27 @@ impl Default for Queues {
     }
 }
 
+thread_local! {
+    /// A task of this thread became ready, so that the reactor should let others run.
+    static WANTS_YIELD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has the reactor let other tasks run after this pass.
+pub(super) fn want_yield() {
+    WANTS_YIELD.set(true);
+}
+
+/// Whether a task became ready since the last call.
+pub fn take_wants_yield() -> bool {
+    WANTS_YIELD.replace(false)
+}
+
 fn spawn_into(task: impl Future<Output = ()> + 'static, queue: TaskQueueHandle) {
     match glommio::spawn_local_into(task, queue) {
-        Ok(task) => drop(task.detach()),
+        Ok(task) => {
+            drop(task.detach());
+            want_yield();
+        }
         Err(e) => tracing::error!("a task could not be started: {e}"),
     }
 }

@@ -38,6 +38,7 @@ impl<T> Drop for Sender<T> {
         drop(slot);
         if let Some(waker) = waker {
             waker.wake();
+            super::exec::want_yield();
         }
     }
 }

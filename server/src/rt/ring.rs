@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   pass:  push SQEs ─> enter(to_submit, 0, GETEVENTS) ─> reap CQEs ─> handle ─> push SQEs ...
+//!   doze:  enter(.., 1, GETEVENTS, timeout)                       while traffic is likely to go on
 //!   park:  enable eventfd ─> await a read of it through glommio ─> disable eventfd
 //! ```
 //!
@@ -16,7 +17,8 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering, fence};
+use std::time::Duration;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
@@ -168,9 +170,21 @@ impl NetRing {
         }
     }
 
+    /// Submits what was pushed and sleeps until a completion comes, at most for `timeout`; true when one came.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        let timespec = types::Timespec::from(timeout);
+        let args = types::SubmitArgs::new().timespec(&timespec);
+        // Interrupted or timed out: the next pass looks anyway.
+        let _woken = self.ring.submitter().submit_with_args(1, &args);
+        !self.ring.completion().is_empty()
+    }
+
     /// Gets ready to sleep: completions signal the eventfd from now on. False when something is there already.
     pub fn arm(&mut self) -> bool {
         self.ring.completion().enable_eventfd();
+        // The kernel adds work and then looks whether the eventfd is enabled; this enables it and then looks for work. Without
+        // the fence both could miss each other.
+        fence(Ordering::SeqCst);
         let queue = self.ring.submission();
         let idle = queue.is_empty() && !queue.taskrun();
         drop(queue);
