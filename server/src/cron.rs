@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::conn::ConnId;
-use crate::rt::exec::{sleep, yield_if_needed};
+use crate::rt::exec::{sleep, yield_now};
 use crate::shard::{Shard, ShardRef};
 use crate::snapshot::Target;
 
@@ -56,13 +56,13 @@ async fn expire(shard: &ShardRef) {
         if !more {
             return;
         }
-        yield_if_needed().await;
+        yield_now().await;
     }
 }
 
 async fn free(shard: &ShardRef) {
     while shard.borrow_mut().keyspace.free_some(FREE_ELEMENTS) {
-        yield_if_needed().await;
+        yield_now().await;
     }
 }
 

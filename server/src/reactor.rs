@@ -1,14 +1,14 @@
 //! The task that drives a shard: pass after pass while there is work, asleep when there is none.
 //!
 //! ```text
-//!   work ─────────> pass, pass, pass ...          others run when they are due, or when a pass made one ready
+//!   work ─────────> pass, pass, pass ...          others run when a pass made one ready, timers and files once a millisecond
 //!   a pause ──────> doze in the own ring          up to half a millisecond: traffic goes on, one system call wakes
 //!   silence ──────> park through glommio          until the eventfd says that something came
 //! ```
 
 use std::time::Duration;
 
-use crate::rt::exec::{Parking, take_wants_yield, yield_if_needed, yield_now};
+use crate::rt::exec::{Parking, poll_timers_and_files, take_wants_yield, yield_now};
 use crate::shard::ShardRef;
 
 /// Passes that find nothing before the shard sleeps.
@@ -19,6 +19,7 @@ const DOZE: Duration = Duration::from_micros(500);
 /// Runs until the process stops.
 pub async fn run(shard: ShardRef, parking: Parking) {
     let mut idle = 0;
+    let mut polled_ms = 0;
     loop {
         let worked = {
             let mut this = shard.borrow_mut();
@@ -33,6 +34,11 @@ pub async fn run(shard: ShardRef, parking: Parking) {
             yield_now().await;
             continue;
         }
+        let now_ms = shard.borrow().now_ms;
+        if now_ms != polled_ms || shard.borrow().has_background_work() {
+            polled_ms = now_ms;
+            poll_timers_and_files().await;
+        }
         idle = if worked { 0 } else { idle + 1 };
         if idle > IDLE_PASSES {
             idle = 0;
@@ -40,7 +46,6 @@ pub async fn run(shard: ShardRef, parking: Parking) {
                 park(&shard, &parking).await;
             }
         }
-        yield_if_needed().await;
     }
 }
 

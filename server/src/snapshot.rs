@@ -19,7 +19,7 @@ use ringstone_persist::rdb::BlockEntry;
 use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 
 use crate::ask::{Ticket, ask_all};
-use crate::rt::exec::yield_if_needed;
+use crate::rt::exec::yield_now;
 use crate::rt::file::BlockFile;
 use crate::shard::{Shard, ShardRef};
 use crate::table::Entry;
@@ -279,7 +279,7 @@ async fn write_part(
         if done {
             break;
         }
-        yield_if_needed().await;
+        yield_now().await;
     }
     file.close().await?;
     Ok(blocks.into_entries())

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ringstone_peer::SlotMap;
 
@@ -12,7 +13,7 @@ use crate::config::{Action, Config, Loaded, load};
 use crate::flow::commit::Commit;
 use crate::flow::intake::Listener;
 use crate::log::Log;
-use crate::rt::exec::{Parking, ShardThread, cpus, spawn_shard};
+use crate::rt::exec::{Parking, Pulse, ShardThread, cpus, spawn_shard};
 use crate::rt::file::Helper;
 use crate::rt::mesh::mesh;
 use crate::rt::ring::{NetRing, RingSizes};
@@ -173,7 +174,7 @@ fn start(
     shared.saving.note_boot(loaded, log_bytes);
     let config = Arc::new(config.clone());
     let mut logs = logs.map(Vec::into_iter);
-    let mut threads = Vec::new();
+    let (mut threads, mut pulses) = (Vec::new(), Vec::new());
     for (((index, mesh), keyspace), listeners) in
         meshes.into_iter().enumerate().zip(keyspaces).zip(listeners)
     {
@@ -187,13 +188,18 @@ fn start(
             shared: shared.clone(),
         };
         let cpu = config.pin_shards.then(|| cpus.get(index % cpus.len().max(1)).copied()).flatten();
-        let thread = spawn_shard(index, cpu, move || run_shard(parts, listeners));
+        let pulse = Arc::new(Pulse::new().map_err(|e| format!("eventfd: {e}"))?);
+        pulses.push(pulse.clone());
+        let thread = spawn_shard(index, cpu, move || run_shard(parts, listeners, pulse));
         threads.push(thread.map_err(|e| format!("shard {index} cannot be started: {e}"))?);
     }
+    let stopped = shared.clone();
+    Pulse::beat(pulses, move || stopped.stopping.load(Ordering::Acquire))
+        .map_err(|e| format!("a thread cannot be started: {e}"))?;
     Ok(Running { shared, threads })
 }
 
-async fn run_shard(parts: ShardParts, listeners: Vec<Listener>) {
+async fn run_shard(parts: ShardParts, listeners: Vec<Listener>, pulse: Arc<Pulse>) {
     let index = parts.index;
     let ring = NetRing::new(RingSizes::default());
     let parking = ring.as_ref().ok().map(|ring| Parking::new(ring.eventfd()));
@@ -214,6 +220,10 @@ async fn run_shard(parts: ShardParts, listeners: Vec<Listener>) {
         listeners.into_iter().for_each(|listener| this.listen(listener));
     }
     let queues = shard.borrow().queues;
+    if let Err(e) = pulse.attach(&queues) {
+        tracing::error!("shard {index} has no pulse: {e}");
+        std::process::exit(1);
+    }
     queues.spawn_background(crate::cron::run(shard.clone()));
     crate::reactor::run(shard, parking).await;
 }

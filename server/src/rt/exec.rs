@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::io::BufferedFile;
@@ -11,8 +12,10 @@ use glommio::{
     ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, Shares, TaskQueueHandle,
 };
 
-/// How often a running task is asked to let others in.
-const PREEMPT: Duration = Duration::from_millis(1);
+/// How long an executor goes on without looking at its timers and files by itself. The reactor asks for that much more often
+/// ([`poll_timers_and_files`]); a short interval here would make a bug of glommio 0.9 likely: an executor whose preemption
+/// timer fires before it has run anything believes that there is nothing to run, and sleeps. [`Pulse`] ends such a sleep.
+const PREEMPT: Duration = Duration::from_millis(100);
 
 /// A running shard.
 pub struct ShardThread<T: Send + 'static>(ExecutorJoinHandle<T>);
@@ -57,10 +60,9 @@ pub fn cpus() -> Vec<usize> {
     (0..limit).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect()
 }
 
-/// The task queues of a shard.
+/// The task queues of a shard: that of the reactor, where tasks run in turn, and one with a tenth of its shares.
 #[derive(Clone, Copy)]
 pub struct Queues {
-    serve: TaskQueueHandle,
     background: TaskQueueHandle,
 }
 
@@ -69,14 +71,11 @@ impl Queues {
     pub fn new() -> Queues {
         let make =
             |shares, latency, name| glommio::executor().create_task_queue(shares, latency, name);
-        Queues {
-            serve: make(Shares::Static(1000), Latency::Matters(PREEMPT), "serve"),
-            background: make(Shares::Static(100), Latency::NotImportant, "background"),
-        }
+        Queues { background: make(Shares::Static(100), Latency::NotImportant, "background") }
     }
-    /// Runs a task beside the network reactor, with its priority.
+    /// Runs a task in turn with the network reactor: before its next pass, once [`take_wants_yield`] was heeded.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        spawn_into(task, self.serve);
+        spawn_into(task, TaskQueueHandle::default());
     }
     /// Runs a task that may take long: snapshot, rewrite, expiry.
     pub fn spawn_background(&self, task: impl Future<Output = ()> + 'static) {
@@ -115,14 +114,69 @@ fn spawn_into(task: impl Future<Output = ()> + 'static, queue: TaskQueueHandle) 
     }
 }
 
+/// Has the executor look at its timers and files, without sleeping.
+pub async fn poll_timers_and_files() {
+    // A timer of no time at all is over before it is looked at.
+    glommio::timer::sleep(Duration::from_nanos(1)).await;
+}
+
+/// Time between two beats of one pulse.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// Wakes a shard's executor every now and then, whatever it believes. Two tasks take turns, as the bug may strike while one of
+/// them is about to run.
+pub struct Pulse([OwnedFd; 2]);
+
+impl Pulse {
+    /// A pulse that does not beat yet.
+    pub fn new() -> io::Result<Pulse> {
+        Ok(Pulse([eventfd()?, eventfd()?]))
+    }
+
+    /// Has the calling shard's executor feel it.
+    pub fn attach(&self, queues: &Queues) -> io::Result<()> {
+        for fd in &self.0 {
+            let parking = Parking::new(fd.as_raw_fd())?;
+            queues.spawn_background(async move {
+                loop {
+                    parking.wait().await;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Starts the thread that beats all of `pulses`, until `stopped`.
+    pub fn beat(
+        pulses: Vec<Arc<Pulse>>,
+        stopped: impl Fn() -> bool + Send + 'static,
+    ) -> io::Result<()> {
+        let beat = move || {
+            for turn in [0, 1].into_iter().cycle() {
+                if stopped() {
+                    return;
+                }
+                std::thread::sleep(BEAT / 2);
+                for fd in pulses.iter().filter_map(|pulse| pulse.0.get(turn)) {
+                    super::ring::wake_eventfd(fd.as_raw_fd());
+                }
+            }
+        };
+        std::thread::Builder::new().name("pulse".into()).spawn(beat).map(drop)
+    }
+}
+
+fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes no pointers; a non-negative result is a descriptor that nobody else owns.
+    unsafe {
+        let fd = libc::eventfd(0, libc::EFD_CLOEXEC);
+        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
+    }
+}
+
 /// Sleeps.
 pub async fn sleep(duration: Duration) {
     glommio::timer::sleep(duration).await;
-}
-
-/// Lets other tasks run if they have waited long enough.
-pub async fn yield_if_needed() {
-    glommio::executor().yield_if_needed().await;
 }
 
 /// Lets other tasks run.

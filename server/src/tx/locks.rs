@@ -3,7 +3,8 @@
 //! A transaction over several shards asks each of them for its keys. A shard grants in the order of arrival, key by key; what
 //! has no key in common with anything before it is granted at once. A transaction that comes with a smaller number than a
 //! conflicting one that is already there is refused: it starts again with a new number. So whoever waits, waits for smaller
-//! numbers only, and nobody waits in a circle. Commands of one shard carry no number: they hold nothing while they wait.
+//! numbers only, and nobody waits in a circle. A command of one shard has no number of its own; while it waits it counts as the
+//! largest number ahead of it, since whoever comes behind it waits for that as well.
 //!
 //! Invariant: an item is granted exactly when it is at the head of the queues of all its keys; an item that wants all keys is
 //! granted when it is alone, and later items stand behind it.
@@ -97,7 +98,10 @@ impl<W> Locks<W> {
         self.next += 1;
         let id = LockId(self.next);
         let behind_late = self.all.is_some() || !self.late.is_empty();
-        if number.is_some_and(|number| self.is_out_of_order(&need, number)) {
+        let own = number;
+        // Whoever waits stands for those that it waits for: a smaller number must not queue behind it either.
+        let number = own.max(self.highest_ahead(&need, behind_late));
+        if own.is_some_and(|own| number.is_some_and(|ahead| ahead > own)) {
             return Acquired::Refused(waiter);
         }
         match need {
@@ -129,21 +133,20 @@ impl<W> Locks<W> {
         granted
     }
 
-    fn is_out_of_order(&self, need: &Need, number: u64) -> bool {
-        let later = |other: Option<u64>| other.is_some_and(|other| other > number);
-        if self.all.is_some_and(|(_, other)| later(other))
-            || self.late.iter().any(|l| later(l.number))
-        {
-            return true;
-        }
-        match need {
-            Need::All => self.items.values().any(|item| later(item.number)),
-            Need::Keys(keys) => keys
-                .iter()
-                .filter_map(|key| self.keys.get(key))
-                .flatten()
-                .any(|id| self.items.get(id).is_some_and(|item| later(item.number))),
-        }
+    /// The largest number among the items that `need` would have to wait for.
+    fn highest_ahead(&self, need: &Need, behind_late: bool) -> Option<u64> {
+        let late = self.late.iter().map(|late| late.number);
+        let all = self.all.map(|(_, number)| number);
+        let ahead = late.chain(all).max().flatten();
+        let items = match need {
+            Need::Keys(_) if behind_late => None,
+            Need::Keys(keys) => {
+                let ids = keys.iter().filter_map(|key| self.keys.get(key)).flatten();
+                ids.filter_map(|id| self.items.get(id)).map(|item| item.number).max().flatten()
+            }
+            Need::All => self.items.values().map(|item| item.number).max().flatten(),
+        };
+        ahead.max(items)
     }
 
     fn enqueue(
@@ -259,6 +262,15 @@ mod tests {
         assert!(matches!(locks.acquire(keys(&[1]), Some(4), "b"), Acquired::Refused("b")));
         assert!(matches!(locks.acquire(Need::All, Some(4), "c"), Acquired::Refused("c")));
         granted(locks.acquire(keys(&[2]), Some(4), "d"));
+    }
+
+    #[test]
+    fn a_waiting_command_stands_for_the_transaction_that_it_waits_for() {
+        let mut locks = Locks::default();
+        granted(locks.acquire(keys(&[1]), Some(11), "a"));
+        assert!(matches!(locks.acquire(keys(&[1, 2]), None, "command"), Acquired::Queued(_)));
+        assert!(matches!(locks.acquire(keys(&[2]), Some(10), "b"), Acquired::Refused("b")));
+        assert!(matches!(locks.acquire(keys(&[2]), Some(12), "c"), Acquired::Queued(_)));
     }
 
     #[test]
