@@ -73,9 +73,11 @@ async fn park(shard: &ShardRef, parking: &Parking) {
             this.mesh.unpark();
             return;
         }
+        this.asleep = true;
     }
     parking.wait().await;
     let mut this = shard.borrow_mut();
+    this.asleep = false;
     this.mesh.unpark();
     this.net.disarm();
 }

@@ -74,6 +74,8 @@ pub struct Shard {
     pub now_ms: i64,
     /// A snapshot under way.
     pub snapshot: Option<crate::snapshot::Progress>,
+    /// The reactor sleeps in the executor, where only the eventfd reaches it.
+    pub(crate) asleep: bool,
     /// No new connections are taken.
     pub stopping: bool,
     completions: Vec<Completion>,
@@ -123,6 +125,7 @@ impl Shard {
                 spans: Vec::new(),
                 now_ms: crate::rt::clock::unix_ms(),
                 snapshot: None,
+                asleep: false,
                 stopping: false,
                 completions: Vec::new(),
                 messages: Vec::new(),
@@ -214,7 +217,9 @@ impl Shard {
 
     /// Makes the reactor look again, after a task changed something while it may be asleep.
     pub fn wake(&self) {
-        self.mesh.peers().wake(self.index);
+        if self.asleep {
+            self.mesh.peers().wake(self.index);
+        }
     }
 
     /// Runs `call` on shard `to`, at once if that is this one.
