@@ -11,7 +11,7 @@
 //! Where it can be said key by key (MSET, DEL of several keys), an effect names one key, so that replay on another
 //! number of shards needs no barrier.
 
-use crate::args::{ArgBuf, Args};
+use crate::args::{ArgBuf, Args, Span};
 
 /// Number of a logged command on disk; pinned in the command's row, append-only, 0 = never logged.
 pub type Opcode = u16;
@@ -42,6 +42,59 @@ pub struct Record {
     pub opcode: Opcode,
     /// Its arguments, *without* the command's name.
     pub args: ArgBuf,
+}
+
+/// One record where it lies, its arguments not yet taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawRecord<'a> {
+    /// Database index.
+    pub db: u32,
+    /// The command.
+    pub opcode: Opcode,
+    /// All bytes of the record.
+    pub bytes: &'a [u8],
+    argc: u64,
+    /// Where the arguments begin in `bytes`.
+    body_at: usize,
+}
+
+impl<'a> RawRecord<'a> {
+    /// Calls `each` with the arguments, the command's name not among them; false when the bytes do not read as arguments.
+    pub fn each_arg(&self, mut each: impl FnMut(&'a [u8])) -> bool {
+        let mut reader = Records { buf: self.bytes, at: self.body_at };
+        for _ in 0..self.argc {
+            let Some(arg) = reader.arg(self.bytes.len()) else { return false };
+            each(arg);
+        }
+        reader.at == self.bytes.len()
+    }
+
+    /// Number of arguments as the record says, the command's name not among them.
+    pub fn argc(&self) -> usize {
+        usize::try_from(self.argc).unwrap_or(usize::MAX)
+    }
+
+    /// The first argument, which is the key of most commands.
+    pub fn first_arg(&self) -> Option<&'a [u8]> {
+        if self.argc == 0 {
+            return None;
+        }
+        Records { buf: self.bytes, at: self.body_at }.arg(self.bytes.len())
+    }
+
+    /// Puts `name` and the arguments into buffers that are used again and again; false as for [`RawRecord::each_arg`].
+    pub fn read_into(&self, name: &[u8], buf: &mut Vec<u8>, spans: &mut Vec<Span>) -> bool {
+        buf.clear();
+        spans.clear();
+        let mut push = |arg: &[u8]| {
+            let start = u32::try_from(buf.len()).unwrap_or(u32::MAX);
+            let len = u32::try_from(arg.len()).unwrap_or(u32::MAX);
+            buf.extend_from_slice(arg);
+            spans.push(Span { start, len });
+        };
+        push(name);
+        self.each_arg(push)
+    }
 }
 
 impl Effects {
@@ -128,20 +181,47 @@ impl<'a> Records<'a> {
         Records { buf, at: 0 }
     }
 
-    fn read(&mut self) -> Option<Record> {
+    /// The next record without taking its arguments apart; see [`RawRecord::each_arg`] for what is checked then.
+    pub fn next_raw(&mut self) -> Option<Result<RawRecord<'a>, BadRecord>> {
+        if self.at >= self.buf.len() {
+            return None;
+        }
+        let at = self.at;
+        let record = self.read_raw();
+        if record.is_none() {
+            self.at = self.buf.len();
+        }
+        Some(record.ok_or(BadRecord { at }))
+    }
+
+    fn read_raw(&mut self) -> Option<RawRecord<'a>> {
+        let start = self.at;
         let len = usize::try_from(self.varint()?).ok()?;
         let end = self.at.checked_add(len).filter(|end| *end <= self.buf.len())?;
         let db = u32::try_from(self.varint()?).ok()?;
         let opcode = Opcode::try_from(self.varint()?).ok()?;
         let argc = self.varint()?;
+        let body_at = self.at.checked_sub(start)?;
+        let bytes = self.buf.get(start..end)?;
+        self.at = end;
+        (body_at <= bytes.len()).then_some(RawRecord { db, opcode, bytes, argc, body_at })
+    }
+
+    fn read(raw: &RawRecord<'_>) -> Option<Record> {
         let mut args = ArgBuf::default();
-        for _ in 0..argc {
-            let len = usize::try_from(self.varint()?).ok()?;
-            let arg_end = self.at.checked_add(len).filter(|e| *e <= end)?;
-            args.push(self.buf.get(self.at..arg_end)?);
-            self.at = arg_end;
-        }
-        (self.at == end).then_some(Record { db, opcode, args })
+        raw.each_arg(|arg| args.push(arg)).then_some(Record {
+            db: raw.db,
+            opcode: raw.opcode,
+            args,
+        })
+    }
+
+    fn arg(&mut self, end: usize) -> Option<&'a [u8]> {
+        let len = usize::try_from(self.varint()?).ok()?;
+        let arg_end = self.at.checked_add(len).filter(|e| *e <= end)?;
+        let arg = self.buf.get(self.at..arg_end)?;
+        self.at = arg_end;
+        Some(arg)
     }
 
     fn varint(&mut self) -> Option<u64> {
@@ -161,11 +241,12 @@ impl<'a> Records<'a> {
 impl Iterator for Records<'_> {
     type Item = Result<Record, BadRecord>;
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.buf.len() {
-            return None;
-        }
         let at = self.at;
-        let record = self.read();
+        let raw = match self.next_raw()? {
+            Ok(raw) => raw,
+            Err(bad) => return Some(Err(bad)),
+        };
+        let record = Records::read(&raw);
         if record.is_none() {
             self.at = self.buf.len();
         }

@@ -12,14 +12,16 @@ mod base;
 mod import;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use ringstone_engine::Keyspace;
 use ringstone_peer::SlotMap;
 use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::log::{
-    FrameKind, LogId, LogWriter, Manifest, RecoverOptions, Recovered, SyncMode, WriterOptions,
-    recover,
+    FrameKind, LogId, LogWriter, Manifest, RecoverOptions, Recovered, RecoveryError, RecoveryPlan,
+    SegmentScan, SyncMode, WriterOptions, scan_segment,
 };
 use ringstone_persist::rdb::{Expired, RdbFile};
 
@@ -120,7 +122,7 @@ fn recover_log(
     let mut options = RecoverOptions::new(&dir, shards, uuid, now_ms);
     options.force_truncate = config.force_truncate;
     options.foreign_prefix = Some(import::foreign_prefix(config));
-    let mut recovered = block_on(recover(&StdDisk, &options))
+    let mut recovered = recover(&options, slots.shards())
         .map_err(|e| format!("the log in {} cannot be used: {e}", dir.display()))?;
     for warning in &recovered.warnings {
         tracing::warn!("{warning}");
@@ -146,6 +148,41 @@ fn recover_log(
     );
     boot.manifest = Some(recovered.manifest);
     Ok(())
+}
+
+/// Recovers the log's state, its segments read by `threads` threads.
+fn recover(options: &RecoverOptions, threads: usize) -> Result<Recovered, RecoveryError> {
+    let plan = block_on(RecoveryPlan::load(&StdDisk, options))?;
+    let (segments, log) = (plan.segments().to_vec(), plan.log());
+    let next = AtomicUsize::new(0);
+    let scan = || {
+        let mut scans: Vec<(usize, Result<SegmentScan, RecoveryError>)> = Vec::new();
+        loop {
+            // Relaxed: it orders nothing but itself, and the scans come back through `join`.
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(id) = segments.get(at) else { return scans };
+            let path = options.dir.join(id.file_name());
+            let scanned = block_on(scan_segment(&StdDisk, &path, &log, *id));
+            let scanned =
+                scanned.map_err(|error| RecoveryError::Io { what: format!("read {id}"), error });
+            scans.push((at, scanned));
+        }
+    };
+    let mut scans = thread::scope(|scope| {
+        let threads = (1..threads.min(segments.len())).map(|_| scope.spawn(scan)).collect();
+        let mut scans = scan();
+        let threads: Vec<thread::ScopedJoinHandle<'_, _>> = threads;
+        scans.extend(threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()));
+        scans
+    });
+    scans.sort_unstable_by_key(|(at, _)| *at);
+    let scans: Vec<SegmentScan> =
+        scans.into_iter().map(|(_, scan)| scan).collect::<Result<_, _>>()?;
+    if scans.len() != segments.len() {
+        let error = std::io::Error::other("a thread that reads segments panicked");
+        return Err(RecoveryError::Io { what: "read the log".to_owned(), error });
+    }
+    block_on(plan.finish(&StdDisk, scans))
 }
 
 /// When to sync, from `appendfsync`.

@@ -160,6 +160,18 @@ impl Keyspace {
             db.table.prefetch(self.hasher.hash(key));
         }
     }
+    /// Asks for the index's memory that a key of this hash touches, as [`Keyspace::prefetch`] does.
+    pub fn prefetch_hash(&self, db: usize, hash: u64) {
+        if let Some(db) = self.dbs.get(db) {
+            db.table.prefetch(hash);
+        }
+    }
+    /// Asks for the entry that a key of this hash may be; worth it after [`Keyspace::prefetch_hash`], when other work came between.
+    pub fn prefetch_entry(&self, db: usize, hash: u64) {
+        if let Some(db) = self.dbs.get(db) {
+            db.table.prefetch_entry(hash);
+        }
+    }
     fn random(&mut self) -> u64 {
         next_random(&mut self.rng)
     }

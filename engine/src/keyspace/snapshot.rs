@@ -17,9 +17,12 @@ use std::collections::VecDeque;
 use super::{Database, Keyspace};
 use crate::raw::{Entry, Place};
 use crate::serial::SnapshotWriter;
+use crate::types::ValueRef;
 
 /// A block of pre-images is closed at this size.
 const BLOCK_LEN_MIN: usize = 64 << 10;
+/// Collections that take more are encoded in slices.
+const LARGE_BYTES: usize = if cfg!(test) { 200 } else { 64 << 10 };
 /// What looking at a bucket counts for in a budget of bytes.
 const BUCKET_COST: usize = 16;
 
@@ -40,6 +43,55 @@ enum State {
     Tidying,
 }
 
+/// A large collection that is encoded in slices.
+struct Partial {
+    /// Its block. As long as an entry is unsaved it stays in its block, in the table, in an orphan or in the queue.
+    address: usize,
+    /// What is written so far, a block of its own.
+    out: SnapshotWriter,
+    /// Where to go on.
+    next: u64,
+}
+
+/// Whether an entry is encoded in slices.
+fn is_large(entry: &Entry) -> bool {
+    !matches!(entry.value(), ValueRef::Int(_) | ValueRef::Bytes(_))
+        && entry.memory_bytes() > LARGE_BYTES
+}
+
+/// Encodes an entry, or the next slice of a large one; true when all of it is in `out`.
+fn save(
+    partials: &mut Vec<Partial>,
+    out: &mut SnapshotWriter,
+    db: u32,
+    entry: &Entry,
+    budget_bytes: usize,
+) -> bool {
+    if !is_large(entry) {
+        out.entry(db, entry.key(), entry.value(), entry.expire_at_ms());
+        return true;
+    }
+    let address = entry.address().addr();
+    let at = partials.iter().position(|p| p.address == address).unwrap_or_else(|| {
+        let mut own = out.sibling();
+        own.reserve(entry.memory_bytes());
+        own.head(db, entry.key(), entry.value(), entry.expire_at_ms());
+        partials.push(Partial { address, out: own, next: 0 });
+        partials.len() - 1
+    });
+    let Some(partial) = partials.get_mut(at) else { return true };
+    match partial.out.part(entry.value(), partial.next, budget_bytes) {
+        Some(next) => {
+            partial.next = next;
+            false
+        }
+        None => {
+            out.absorb(partials.swap_remove(at).out);
+            true
+        }
+    }
+}
+
 /// The running snapshot.
 #[derive(Default)]
 pub(super) struct Snapshot {
@@ -51,6 +103,10 @@ pub(super) struct Snapshot {
     blocks: VecDeque<(Vec<u8>, u64)>,
     blocks_bytes: usize,
     open: SnapshotWriter,
+    /// Large collections of which a part is written.
+    partials: Vec<Partial>,
+    /// Keys that somebody waits for.
+    wanted: VecDeque<(usize, Vec<u8>)>,
     /// Tables that were flushed since the cut.
     orphans: Vec<Database>,
 }
@@ -61,7 +117,7 @@ impl Snapshot {
         self.moved.push_back((db, entry));
     }
     fn push_encoded(&mut self, db: u32, entry: &Entry) {
-        self.open.entry(db, entry.key(), entry.value(), entry.expire_at_ms());
+        while !save(&mut self.partials, &mut self.open, db, entry, usize::MAX) {}
         if self.open.len_bytes() >= BLOCK_LEN_MIN {
             self.close_block();
         }
@@ -103,15 +159,16 @@ impl Keyspace {
     pub fn snapshot_is_ready(&self) -> bool {
         self.snapshot.state == State::Idle
     }
-    /// Writes about `budget_bytes`; true when the snapshot is complete. A large value is written whole.
+    /// Writes about `budget_bytes`; true when the snapshot is complete. Of a large collection it encodes a slice.
     pub fn snapshot_step(&mut self, out: &mut SnapshotWriter, budget_bytes: usize) -> bool {
         if self.snapshot.state != State::Running {
             return true;
         }
         let limit = out.len_bytes().saturating_add(budget_bytes.max(1));
-        if !self.drain_queue(out, limit) {
+        if !self.save_wanted(out, limit) || !self.drain_queue(out, limit) {
             return false;
         }
+        let partials = &mut self.snapshot.partials;
         let mut looked = 0usize;
         for db in self.dbs.iter_mut().chain(&mut self.snapshot.orphans) {
             while let Some(cut) = &mut db.cut {
@@ -120,9 +177,17 @@ impl Keyspace {
                 }
                 looked = looked.saturating_add(BUCKET_COST);
                 let at = cut.db;
-                cut.cursor = db.table.step_unsaved(cut.cursor, &mut |entry| {
-                    out.entry(at, entry.key(), entry.value(), entry.expire_at_ms());
+                let mut all_saved = true;
+                let next = db.table.step_saving(cut.cursor, &mut |entry| {
+                    let budget = limit.saturating_sub(out.len_bytes()).max(1);
+                    let saved = save(partials, out, at, entry, budget);
+                    all_saved &= saved;
+                    saved
                 });
+                if !all_saved {
+                    return false;
+                }
+                cut.cursor = next;
                 if cut.cursor == 0 {
                     db.cut = None;
                 }
@@ -148,15 +213,57 @@ impl Keyspace {
                 snapshot.close_block();
             }
         }
-        while let Some((db, entry)) = snapshot.moved.pop_front() {
+        while let Some((db, entry)) = snapshot.moved.front() {
+            let budget = limit.saturating_sub(out.len_bytes()).max(1);
+            if !save(&mut snapshot.partials, out, *db, entry, budget) {
+                return false;
+            }
+            let Some((_, entry)) = snapshot.moved.pop_front() else { break };
             snapshot.moved_bytes = snapshot.moved_bytes.saturating_sub(entry.memory_bytes());
-            out.entry(db, entry.key(), entry.value(), entry.expire_at_ms());
             self.lazyfree.entry(entry);
             if out.len_bytes() >= limit {
                 return false;
             }
         }
         true
+    }
+    /// Writes the keys that somebody waits for, up to `limit`; true when there is none left.
+    fn save_wanted(&mut self, out: &mut SnapshotWriter, limit: usize) -> bool {
+        while let Some((index, key)) = self.snapshot.wanted.pop_front() {
+            let hash = self.hasher.hash(&key);
+            let Some(database) = self.dbs.get_mut(index) else { continue };
+            let Some(place) = database.table.locate(hash, &key) else { continue };
+            let (Some(cut), Some(entry)) = (database.cut, database.table.at(place)) else {
+                continue;
+            };
+            if !database.table.is_unsaved(entry) {
+                continue;
+            }
+            let budget = limit.saturating_sub(out.len_bytes()).max(1);
+            if !save(&mut self.snapshot.partials, out, cut.db, entry, budget) {
+                self.snapshot.wanted.push_front((index, key));
+                return false;
+            }
+            database.table.set_saved(place);
+        }
+        true
+    }
+    /// Whether a write to `key` would have to encode a large collection first. If so, that is done ahead of its turn, in slices, and the
+    /// write had better wait until then.
+    pub fn snapshot_holds(&mut self, db: usize, key: &[u8]) -> bool {
+        if self.snapshot.state != State::Running {
+            return false;
+        }
+        let Some(database) = self.dbs.get(db) else { return false };
+        let held = database
+            .table
+            .find(self.hasher.hash(key), key)
+            .is_some_and(|entry| database.table.is_unsaved(entry) && is_large(entry));
+        let known = |wanted: &(usize, Vec<u8>)| wanted.0 == db && wanted.1 == key;
+        if held && !self.snapshot.wanted.iter().any(known) {
+            self.snapshot.wanted.push_back((db, key.to_vec()));
+        }
+        held
     }
     /// Bytes that wait in the queue; writers wait when it is too long.
     pub fn snapshot_queue_bytes(&self) -> usize {
@@ -187,7 +294,7 @@ impl Keyspace {
         if !database.table.is_unsaved(entry) {
             return false;
         }
-        out.entry(cut.db, entry.key(), entry.value(), entry.expire_at_ms());
+        while !save(&mut self.snapshot.partials, out, cut.db, entry, usize::MAX) {}
         database.table.set_saved(place);
         true
     }
@@ -201,6 +308,8 @@ impl Keyspace {
             self.lazyfree.entry(entry);
         }
         self.snapshot.moved_bytes = 0;
+        self.snapshot.partials.clear();
+        self.snapshot.wanted.clear();
         self.snapshot.blocks.clear();
         self.snapshot.blocks_bytes = 0;
         self.snapshot.open.take_block();

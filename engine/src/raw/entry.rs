@@ -194,8 +194,8 @@ impl Entry {
         self.set_bits(0);
         self
     }
-    /// The address to prefetch.
-    pub(super) fn address(&self) -> *const u8 {
+    /// The address of its block: to prefetch, and to know an entry by that does not change meanwhile.
+    pub(crate) fn address(&self) -> *const u8 {
         self.block().0
     }
 

@@ -80,6 +80,19 @@ impl Segment {
         self.buckets[home(tag)].as_ptr().cast()
     }
 
+    /// The address of the bucket that a home bucket's keys overflow to first.
+    pub(super) fn neighbour_address(&self, tag: u16) -> *const u8 {
+        self.buckets[neighbour(home(tag))].as_ptr().cast()
+    }
+    /// The entries of these hash bits outside of the stash: a key of them is most likely one of those.
+    pub(super) fn likely(&self, tag: u16) -> impl Iterator<Item = &Entry> {
+        let home = home(tag);
+        [home, neighbour(home)]
+            .into_iter()
+            .flat_map(|bucket| self.buckets[bucket].iter().flatten())
+            .filter(move |entry| entry.tag() == tag)
+    }
+
     /// Where `key` lies in this segment.
     #[inline]
     pub(super) fn find(&self, tag: u16, key: &[u8]) -> Option<(usize, usize)> {

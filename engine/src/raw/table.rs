@@ -138,10 +138,20 @@ impl Table {
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
         self.at(self.locate(hash, key)?)
     }
-    /// Asks for the cache line in which a key of this hash would lie. Worth it when several lookups follow one another.
+    /// Asks for the cache lines in which a key of this hash would lie. Worth it when several lookups follow one another.
     pub fn prefetch(&self, hash: u64) {
         if let Some(segment) = self.segment(self.index_of(prefix_of(hash))) {
             prefetch(segment.bucket_address(tag_of(hash)));
+            prefetch(segment.neighbour_address(tag_of(hash)));
+        }
+    }
+
+    /// Asks for the entries that a key of this hash may be, worth it some time after [`Table::prefetch`] of the same
+    /// hash and some time before the lookup.
+    pub fn prefetch_entry(&self, hash: u64) {
+        if let Some(segment) = self.segment(self.index_of(prefix_of(hash))) {
+            let tag = tag_of(hash);
+            segment.likely(tag).for_each(|entry| prefetch(entry.address()));
         }
     }
 

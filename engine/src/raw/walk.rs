@@ -32,6 +32,14 @@ impl Table {
     }
     /// The same, over entries to be saved: `each` gets those that the running snapshot has still to save, and they count as saved.
     pub fn step_unsaved(&mut self, cursor: u64, each: &mut dyn FnMut(&Entry)) -> u64 {
+        let all = &mut |entry: &Entry| {
+            each(entry);
+            true
+        };
+        self.step_saving(cursor, all)
+    }
+    /// The same, but an entry counts as saved only when `each` says so. Others come again with the same cursor.
+    pub fn step_saving(&mut self, cursor: u64, each: &mut dyn FnMut(&Entry) -> bool) -> u64 {
         let (prefix, at) = split_cursor(cursor);
         let (index, parity) = (self.index_of(prefix), self.parity());
         let Some(head) = self.segment_mut(index) else { return 0 };
@@ -42,8 +50,7 @@ impl Table {
             if segment.len() > 0 {
                 empty = false;
                 segment.for_home_mut(at, &mut |entry| {
-                    if entry.mark() != parity {
-                        each(entry);
+                    if entry.mark() != parity && each(entry) {
                         entry.set_mark(parity);
                     }
                 });

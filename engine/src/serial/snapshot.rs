@@ -27,8 +27,19 @@ impl SnapshotWriter {
     pub fn set_compress(&mut self, compress: bool) {
         self.out.set_compress(compress);
     }
+    /// An empty writer with the same options.
+    pub fn sibling(&self) -> SnapshotWriter {
+        SnapshotWriter::new(RdbWriter::new(self.out.compresses()))
+    }
     /// Writes one entry.
     pub fn entry(&mut self, db: u32, key: &[u8], value: ValueRef<'_>, expire_at_ms: Option<i64>) {
+        self.head(db, key, value, expire_at_ms);
+        value.save(&mut self.out);
+        self.entries += 1;
+    }
+    /// Begins an entry whose value is written in parts, by [`SnapshotWriter::part`] until that is done; nothing else may be
+    /// written in between.
+    pub fn head(&mut self, db: u32, key: &[u8], value: ValueRef<'_>, expire_at_ms: Option<i64>) {
         if self.db != Some(db) {
             self.db = Some(db);
             self.out.buf.push(OPCODE_SELECTDB);
@@ -40,8 +51,23 @@ impl SnapshotWriter {
         }
         self.out.buf.push(value.rdb_type());
         self.out.string(key);
-        value.save(&mut self.out);
-        self.entries += 1;
+    }
+    /// Writes the next part of a value, as [`crate::types::Object::save_some`] does.
+    pub fn part(&mut self, value: ValueRef<'_>, at: u64, budget_bytes: usize) -> Option<u64> {
+        let next = value.save_some(at, budget_bytes, &mut self.out);
+        self.entries += u64::from(next.is_none());
+        next
+    }
+    /// Makes room for so many more bytes.
+    pub fn reserve(&mut self, len: usize) {
+        self.out.buf.reserve(len);
+    }
+    /// Adds another writer's block; the smaller of the two is copied.
+    pub fn absorb(&mut self, mut other: SnapshotWriter) {
+        if other.len_bytes() > self.len_bytes() {
+            std::mem::swap(&mut self.out.buf, &mut other.out.buf);
+        }
+        self.append_block(&other.out.buf, other.entries);
     }
     /// Appends a block that another writer made.
     pub fn append_block(&mut self, bytes: &[u8], entries: u64) {

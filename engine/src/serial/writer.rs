@@ -39,6 +39,11 @@ impl RdbWriter {
         self.compress = compress;
     }
 
+    /// Whether strings are compressed.
+    pub fn compresses(&self) -> bool {
+        self.compress
+    }
+
     /// One byte.
     pub fn byte(&mut self, byte: u8) {
         self.buf.push(byte);

@@ -23,6 +23,7 @@
 use siphasher::sip::SipHasher13;
 
 use super::rng::Rng;
+use crate::serial::RdbWriter;
 
 const SLOTS: usize = 32;
 const FLAT_LEN_MAX: usize = 8;
@@ -225,6 +226,28 @@ impl<E: Element> Dict<E> {
     pub fn iter(&self) -> impl Iterator<Item = &E> {
         let segments = self.chunks.iter().flatten();
         self.rest.iter().chain(segments.flat_map(|s| s.slots[..s.len()].iter().flatten()))
+    }
+
+    /// Writes elements through `write` until there are about `budget_bytes` more in `out`: from the beginning with `at` 0, else on
+    /// from what was returned before; `None` at the end. Each comes once, as long as the table does not change.
+    pub fn save_some(
+        &self,
+        at: u64,
+        budget_bytes: usize,
+        out: &mut RdbWriter,
+        write: impl Fn(&mut RdbWriter, &E),
+    ) -> Option<u64> {
+        let limit = out.buf.len().saturating_add(budget_bytes);
+        let mut cursor = at;
+        loop {
+            cursor = self.scan(cursor, 1, &mut |element| write(out, element));
+            if cursor == 0 {
+                return None;
+            }
+            if out.buf.len() >= limit {
+                return Some(cursor);
+            }
+        }
     }
 
     /// One step of a scan from `cursor` (0 begins): gives `each` about `count` elements or more, and returns the next

@@ -43,6 +43,13 @@ pub trait Object: Sized {
     fn rdb_type(&self) -> u8;
     /// Writes the RDB body (after type and key).
     fn save(&self, out: &mut RdbWriter);
+    /// Writes the next part of the RDB body, about `budget_bytes` of it but never nothing: from the beginning with `at` 0, else on from
+    /// what the call before returned; `None` when all is written. The object must not change in between.
+    fn save_some(&self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
+        let _ = (at, budget_bytes);
+        self.save(out);
+        None
+    }
     /// Bytes held on the heap, the object itself included.
     fn memory_bytes(&self) -> usize;
     /// Adds the content to a digest, as Redis's DEBUG DIGEST-VALUE does.
@@ -127,6 +134,16 @@ macro_rules! types {
                     ValueRef::Int(n) => out.int_string(n),
                     ValueRef::Bytes(b) => out.string(b),
                     $(ValueRef::$variant(o) => o.save(out),)*
+                }
+            }
+            /// Writes the next part of the RDB body; see [`Object::save_some`].
+            pub fn save_some(self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
+                match self {
+                    ValueRef::Int(_) | ValueRef::Bytes(_) => {
+                        self.save(out);
+                        None
+                    }
+                    $(ValueRef::$variant(o) => o.save_some(at, budget_bytes, out),)*
                 }
             }
             /// Bytes held outside the entry.

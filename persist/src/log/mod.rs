@@ -25,7 +25,7 @@ pub mod writer;
 
 pub use frame::{FrameHeader, FrameKind};
 pub use manifest::{Base, Epoch, Manifest, ManifestError};
-pub use recovery::{RecoverOptions, Recovered, RecoveryError, Warning, recover};
+pub use recovery::{RecoverOptions, Recovered, RecoveryError, RecoveryPlan, Warning, recover};
 pub use replay::{Frame, Replay};
 pub use scan::{SegmentScan, scan_segment};
 pub use segment::{Preparation, SegmentId, SegmentKind, prepare_segment};

@@ -372,8 +372,13 @@ impl RecoveryPlan {
             let failed = |error| io_error(format!("make {} durable", scan.id), error);
             let path = self.options.dir.join(scan.id.file_name());
             let file = disk.open(&path).await.map_err(failed)?;
-            for frame in tail.filter(|_| !self.options.faults.no_rewrite) {
-                rewrite(disk, &file, frame.offset, frame.end()).await.map_err(failed)?;
+            while let Some(frame) = tail.next().filter(|_| !self.options.faults.no_rewrite) {
+                // Frames that lie side by side go in one piece.
+                let mut end = frame.end();
+                while let Some(follower) = tail.next_if(|f| f.offset == end) {
+                    end = follower.end();
+                }
+                rewrite(disk, &file, frame.offset, end).await.map_err(failed)?;
             }
             disk.sync_data(&file).await.map_err(failed)?;
         }
@@ -446,14 +451,15 @@ async fn is_ours<D: Disk>(disk: &D, dir: &Path, log: &LogId, id: SegmentId) -> i
 
 async fn rewrite<D: Disk>(disk: &D, file: &D::File, from: u64, to: u64) -> io::Result<()> {
     let mut at = from;
+    let mut bytes = vec![0; usize::try_from((to - from).min(COPY_BYTES)).unwrap_or(0)];
     while at < to {
-        let len = usize::try_from((to - at).min(COPY_BYTES)).unwrap_or(0);
-        let mut bytes = vec![0; len];
-        if disk.read_full_at(file, &mut bytes, at).await? < len {
+        let len = (to - at).min(bytes.len() as u64);
+        bytes.truncate(usize::try_from(len).unwrap_or(0));
+        if disk.read_full_at(file, &mut bytes, at).await? < bytes.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         disk.write_all_at(file, &bytes, at).await?;
-        at += len as u64;
+        at += len;
     }
     Ok(())
 }

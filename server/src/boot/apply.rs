@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
 
+use ringstone_engine::cmd::spec::{Begin, Find};
 use ringstone_engine::cmd::{Command, Scope};
-use ringstone_engine::effect::{Record, Records};
+use ringstone_engine::effect::{RawRecord, Records};
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::raw::Entry;
 use ringstone_engine::reply::NoReply;
-use ringstone_engine::{ArgBuf, Ctx, Keyspace};
+use ringstone_engine::{ArgBuf, Args, Ctx, Keyspace};
 use ringstone_peer::SlotMap;
 use ringstone_persist::rdb::{Expired, LoadOptions, Loaded, RdbFile, Sink, Summary};
 
@@ -24,6 +25,10 @@ use crate::table::Table;
 const QUEUE: usize = 64;
 /// Commands in one piece of work.
 const COMMANDS: usize = 512;
+/// Bytes of records in one piece of work.
+const RECORD_BYTES: usize = 256 << 10;
+/// Keys whose memory is asked for before the first of them is used.
+const AHEAD: usize = 32;
 
 /// A key somewhere: database and name.
 type KeyPlace = (usize, Vec<u8>);
@@ -31,6 +36,7 @@ type KeyPlace = (usize, Vec<u8>);
 enum Work {
     Entries(Vec<Loaded>),
     Commands(Vec<Planned>),
+    Records(RecordBatch),
     Lend(Vec<KeyPlace>, SyncSender<Vec<Option<Entry>>>),
     TakeBack(Vec<(usize, Entry)>),
 }
@@ -41,6 +47,24 @@ struct Planned {
     command: &'static Command,
     args: ArgBuf,
     origin: Origin,
+}
+
+/// Records of Ringstone's own log for one owner, as they stand there.
+#[derive(Default)]
+struct RecordBatch {
+    bytes: Vec<u8>,
+    /// Up to which byte records were made at which time, in ms since 1970.
+    times: Vec<(usize, i64)>,
+}
+
+impl RecordBatch {
+    fn push(&mut self, record: &[u8], now_ms: i64) {
+        self.bytes.extend_from_slice(record);
+        match self.times.last_mut() {
+            Some((end, at)) if *at == now_ms => *end = self.bytes.len(),
+            _ => self.times.push((self.bytes.len(), now_ms)),
+        }
+    }
 }
 
 /// Where a command comes from.
@@ -76,6 +100,8 @@ pub struct Owners {
     queues: Vec<SyncSender<Work>>,
     threads: Vec<JoinHandle<Result<Keyspace, String>>>,
     waiting: Vec<Vec<Planned>>,
+    /// Like `waiting`; of the two, one is empty, so that the order is kept.
+    records: Vec<RecordBatch>,
     databases: usize,
     options: LoadOptions,
     scratch: Keyspace,
@@ -110,6 +136,7 @@ impl Owners {
             owners.threads.push(thread.map_err(|e| format!("a thread cannot be started: {e}"))?);
             owners.queues.push(sender);
             owners.waiting.push(Vec::new());
+            owners.records.push(RecordBatch::default());
         }
         Ok(owners)
     }
@@ -122,6 +149,7 @@ impl Owners {
             queues: Vec::new(),
             threads: Vec::new(),
             waiting: Vec::new(),
+            records: Vec::new(),
             databases: 0,
             options: LoadOptions { limits, expired: Expired::Keep, threads: 1, shards: 1 },
             scratch: Keyspace::new(1, 1),
@@ -166,15 +194,53 @@ impl Owners {
     /// Applies the records of a frame that was made at `wall_ms`.
     pub fn apply(&mut self, records: &[u8], wall_ms: u64) -> Result<(), String> {
         let now_ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
-        for record in Records::new(records) {
-            let Record { db, opcode, args } = record.map_err(|e| e.to_string())?;
-            let command = Table::get().by_opcode(opcode).ok_or_else(|| {
-                format!("opcode {opcode} is unknown: was it written by a newer version?")
-            })?;
-            let args = ArgBuf::from_parts(
-                std::iter::once(command.spec.name.as_bytes()).chain(args.as_args().iter_from(0)),
+        let mut records = Records::new(records);
+        while let Some(record) = records.next_raw() {
+            let record = record.map_err(|e| e.to_string())?;
+            let command = command_of(&record)?;
+            let origin = Origin::Log(now_ms);
+            self.check(record.db as usize, command, record.argc().saturating_add(1), &origin)?;
+            if let Some(owner) = self.owner_of(command, &record) {
+                self.plan_record(owner, record.bytes, now_ms)?;
+                continue;
+            }
+            let mut args = ArgBuf::default();
+            args.push(command.spec.name.as_bytes());
+            if !record.each_arg(|arg| args.push(arg)) {
+                return Err(BROKEN.to_owned());
+            }
+            self.command(record.db as usize, command, args, origin)?;
+        }
+        Ok(())
+    }
+
+    /// The owner of all that a record changes, where a look at its first argument tells.
+    fn owner_of(&self, command: &Command, record: &RawRecord<'_>) -> Option<usize> {
+        if self.queues.len() == 1 {
+            return Some(0);
+        }
+        let names_one_key = matches!(command.spec.scope, Scope::Keys)
+            && command.spec.more_keys.is_none()
+            && matches!(
+                command.spec.keys,
+                [spec] if matches!((spec.begin, spec.find), (Begin::Index(1), Find::Range(0, ..)))
             );
-            self.command(db as usize, command, args, Origin::Log(now_ms))?;
+        record.first_arg().filter(|_| names_one_key).map(|key| self.slots.shard_of_key(key))
+    }
+
+    fn check(
+        &self,
+        db: usize,
+        command: &Command,
+        argc: usize,
+        origin: &Origin,
+    ) -> Result<(), String> {
+        if db >= self.databases {
+            return Err(origin
+                .explain(&format!("database {db} does not exist: raise 'databases' above {db}")));
+        }
+        if !command.spec.arity_fits(argc) {
+            return Err(origin.explain(&format!("{} with {argc} arguments", command.spec.name)));
         }
         Ok(())
     }
@@ -187,14 +253,7 @@ impl Owners {
         args: ArgBuf,
         origin: Origin,
     ) -> Result<(), String> {
-        if db >= self.databases {
-            return Err(origin
-                .explain(&format!("database {db} does not exist: raise 'databases' above {db}")));
-        }
-        if !command.spec.arity_fits(args.as_args().len()) {
-            let name = command.spec.name;
-            return Err(origin.explain(&format!("{name} with {} arguments", args.as_args().len())));
-        }
+        self.check(db, command, args.as_args().len(), &origin)?;
         let planned = Planned { db, command, args, origin };
         let Planned { args, origin, .. } = &planned;
         if !matches!(command.spec.scope, Scope::Keys) {
@@ -248,7 +307,7 @@ impl Owners {
                 entry.into_iter().for_each(|entry| self.scratch.checkin(*db, entry));
             }
         }
-        run(&mut self.scratch, planned)?;
+        run_planned(&mut self.scratch, planned)?;
         for owner in owners {
             let mine: Vec<KeyPlace> = keys
                 .iter()
@@ -290,16 +349,39 @@ impl Owners {
     }
 
     fn plan(&mut self, owner: usize, planned: Planned) -> Result<(), String> {
+        self.flush_records(owner)?;
         let Some(waiting) = self.waiting.get_mut(owner) else { return Ok(()) };
         waiting.push(planned);
-        if waiting.len() >= COMMANDS { self.flush(owner) } else { Ok(()) }
+        if waiting.len() >= COMMANDS { self.flush_commands(owner) } else { Ok(()) }
+    }
+
+    fn plan_record(&mut self, owner: usize, record: &[u8], now_ms: i64) -> Result<(), String> {
+        self.flush_commands(owner)?;
+        let Some(batch) = self.records.get_mut(owner) else { return Ok(()) };
+        batch.push(record, now_ms);
+        if batch.bytes.len() >= RECORD_BYTES { self.flush_records(owner) } else { Ok(()) }
     }
 
     fn flush(&mut self, owner: usize) -> Result<(), String> {
+        self.flush_records(owner)?;
+        self.flush_commands(owner)
+    }
+
+    fn flush_commands(&mut self, owner: usize) -> Result<(), String> {
         match self.waiting.get_mut(owner) {
             Some(waiting) if !waiting.is_empty() => {
                 let commands = std::mem::replace(waiting, Vec::with_capacity(COMMANDS));
                 self.send(owner, Work::Commands(commands))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn flush_records(&mut self, owner: usize) -> Result<(), String> {
+        match self.records.get_mut(owner) {
+            Some(batch) if !batch.bytes.is_empty() => {
+                let batch = std::mem::take(batch);
+                self.send(owner, Work::Records(batch))
             }
             _ => Ok(()),
         }
@@ -343,11 +425,10 @@ impl Sink for Queues<'_> {
 fn own(mut keyspace: Keyspace, queue: &Receiver<Work>) -> Result<Keyspace, String> {
     for work in queue {
         match work {
-            Work::Entries(entries) => {
-                entries.into_iter().try_for_each(|entry| store(&mut keyspace, entry))?
-            }
+            Work::Entries(entries) => store_all(&mut keyspace, entries)?,
+            Work::Records(batch) => run_records(&mut keyspace, &batch)?,
             Work::Commands(commands) => {
-                commands.iter().try_for_each(|planned| run(&mut keyspace, planned))?
+                commands.iter().try_for_each(|planned| run_planned(&mut keyspace, planned))?
             }
             Work::Lend(keys, back) => {
                 let lent = keys.iter().map(|(db, key)| keyspace.checkout(*db, key)).collect();
@@ -360,6 +441,22 @@ fn own(mut keyspace: Keyspace, queue: &Receiver<Work>) -> Result<Keyspace, Strin
         }
     }
     Ok(keyspace)
+}
+
+/// Stores entries in groups, so that one waits for the index's memory while others are stored.
+fn store_all(keyspace: &mut Keyspace, entries: Vec<Loaded>) -> Result<(), String> {
+    let mut entries = entries.into_iter();
+    loop {
+        let group = entries.as_slice();
+        let group = group.get(..AHEAD).unwrap_or(group);
+        if group.is_empty() {
+            return Ok(());
+        }
+        for entry in group {
+            keyspace.prefetch_hash(entry.db as usize, keyspace.hash(&entry.key));
+        }
+        entries.by_ref().take(AHEAD).try_for_each(|entry| store(keyspace, entry))?;
+    }
 }
 
 fn store(keyspace: &mut Keyspace, entry: Loaded) -> Result<(), String> {
@@ -382,17 +479,70 @@ fn store(keyspace: &mut Keyspace, entry: Loaded) -> Result<(), String> {
     Ok(())
 }
 
-fn run(keyspace: &mut Keyspace, planned: &Planned) -> Result<(), String> {
+/// What is said of a record whose arguments do not fit its length.
+const BROKEN: &str = "a record's arguments do not fit its length";
+
+fn command_of(record: &RawRecord<'_>) -> Result<&'static Command, String> {
+    let opcode = record.opcode;
+    Table::get()
+        .by_opcode(opcode)
+        .ok_or_else(|| format!("opcode {opcode} is unknown: was it written by a newer version?"))
+}
+
+/// Runs records in groups, so that one waits for its key's memory while others run.
+fn run_records(keyspace: &mut Keyspace, batch: &RecordBatch) -> Result<(), String> {
+    let mut records = Records::new(&batch.bytes);
+    let mut times = batch.times.iter().copied().peekable();
+    let mut ahead: Vec<(RawRecord<'_>, u64)> = Vec::with_capacity(AHEAD);
+    let (mut buf, mut spans) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    loop {
+        ahead.clear();
+        while let Some(record) = (ahead.len() < AHEAD).then(|| records.next_raw()).flatten() {
+            let record = record.map_err(|e| e.to_string())?;
+            let hash = keyspace.hash(record.first_arg().unwrap_or_default());
+            keyspace.prefetch_hash(record.db as usize, hash);
+            ahead.push((record, hash));
+        }
+        if ahead.is_empty() {
+            return Ok(());
+        }
+        ahead.iter().for_each(|(r, hash)| keyspace.prefetch_entry(r.db as usize, *hash));
+        for (record, _) in &ahead {
+            let command = command_of(record)?;
+            if !record.read_into(command.spec.name.as_bytes(), &mut buf, &mut spans) {
+                return Err(BROKEN.to_owned());
+            }
+            while times.next_if(|(end, _)| *end <= at).is_some() {}
+            let now_ms = times.peek().map_or(0, |(_, now_ms)| *now_ms);
+            at += record.bytes.len();
+            let origin = Origin::Log(now_ms);
+            run(keyspace, record.db as usize, command, Args::new(&buf, &spans), &origin)?;
+        }
+    }
+}
+
+fn run(
+    keyspace: &mut Keyspace,
+    db: usize,
+    command: &Command,
+    args: Args<'_>,
+    origin: &Origin,
+) -> Result<(), String> {
     let mut reply = NoReply::default();
-    let args = planned.args.as_args();
-    let db = keyspace.db(planned.db, planned.origin.now_ms(), Mode::Replay);
+    let db = keyspace.db(db, origin.now_ms(), Mode::Replay);
     let mut ctx = Ctx { db, reply: &mut reply };
-    let result = (planned.command.run)(&mut ctx, args);
+    let result = (command.run)(&mut ctx, args);
     match result.err().or(reply.error) {
         None => Ok(()),
         Some(error) => {
-            let name = planned.command.spec.name;
-            Err(planned.origin.explain(&format!("{name} cannot be applied: {error}")))
+            let name = command.spec.name;
+            Err(origin.explain(&format!("{name} cannot be applied: {error}")))
         }
     }
+}
+
+fn run_planned(keyspace: &mut Keyspace, planned: &Planned) -> Result<(), String> {
+    let Planned { db, command, args, origin } = planned;
+    run(keyspace, *db, command, args.as_args(), origin)
 }

@@ -192,16 +192,27 @@ impl Object for Hash {
         }
     }
     fn save(&self, out: &mut RdbWriter) {
-        match &self.0 {
-            Repr::Packed(packed) => out.string(packed.as_bytes()),
-            Repr::Table(table) => {
-                out.length(table.len() as u64);
-                for (field, value) in table.iter().map(Field::pair) {
-                    out.string(field);
-                    out.string(value);
-                }
-            }
+        let mut at = Some(0);
+        while let Some(from) = at {
+            at = self.save_some(from, usize::MAX, out);
         }
+    }
+    fn save_some(&self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
+        let table = match &self.0 {
+            Repr::Packed(packed) => {
+                out.string(packed.as_bytes());
+                return None;
+            }
+            Repr::Table(table) => table,
+        };
+        if at == 0 {
+            out.length(table.len() as u64);
+        }
+        table.save_some(at, budget_bytes, out, |out, field| {
+            let (field, value) = Field::pair(field);
+            out.string(field);
+            out.string(value);
+        })
     }
     fn memory_bytes(&self) -> usize {
         size_of::<Self>()

@@ -443,9 +443,22 @@ impl Object for List {
         RDB_TYPE_LIST_QUICKLIST_2
     }
     fn save(&self, out: &mut RdbWriter) {
-        out.length(self.nodes.len() as u64);
-        for node in (0..self.nodes.len()).filter_map(|at| self.nodes.get(at)) {
-            match node {
+        let mut at = Some(0);
+        while let Some(from) = at {
+            at = self.save_some(from, usize::MAX, out);
+        }
+    }
+    fn save_some(&self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
+        if at == 0 {
+            out.length(self.nodes.len() as u64);
+        }
+        let limit = out.buf.len().saturating_add(budget_bytes);
+        let first = usize::try_from(at).unwrap_or(usize::MAX);
+        for at in first..self.nodes.len() {
+            if at > first && out.buf.len() >= limit {
+                return Some(at as u64);
+            }
+            match self.nodes.get(at)? {
                 Node::Packed(packed) => {
                     out.length(QUICKLIST_NODE_PACKED);
                     out.string(packed.as_bytes());
@@ -456,6 +469,7 @@ impl Object for List {
                 }
             }
         }
+        None
     }
     fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.node_bytes + self.nodes.table_bytes()

@@ -177,13 +177,23 @@ impl Object for Set {
         }
     }
     fn save(&self, out: &mut RdbWriter) {
-        match &self.0 {
-            Repr::Ints(ints) => out.string(ints.as_bytes()),
-            Repr::Table(table) => {
-                out.length(table.len() as u64);
-                table.iter().for_each(|member| out.string(member.bytes()));
-            }
+        let mut at = Some(0);
+        while let Some(from) = at {
+            at = self.save_some(from, usize::MAX, out);
         }
+    }
+    fn save_some(&self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
+        let table = match &self.0 {
+            Repr::Ints(ints) => {
+                out.string(ints.as_bytes());
+                return None;
+            }
+            Repr::Table(table) => table,
+        };
+        if at == 0 {
+            out.length(table.len() as u64);
+        }
+        table.save_some(at, budget_bytes, out, |out, member| out.string(member.bytes()))
     }
     fn memory_bytes(&self) -> usize {
         size_of::<Self>()

@@ -287,6 +287,27 @@ impl Object for ZSet {
         }
     }
 
+    fn save_some(&self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
+        let Repr::Large(large) = &self.0 else {
+            self.save(out);
+            return None;
+        };
+        if at == 0 {
+            out.length(large.len() as u64);
+        }
+        let limit = out.buf.len().saturating_add(budget_bytes);
+        let left = large.len().saturating_sub(usize::try_from(at).unwrap_or(usize::MAX));
+        // Highest first, as `save` has it; `at` counts what is written.
+        for (written, element) in large.range(0..left).rev().enumerate() {
+            if written > 0 && out.buf.len() >= limit {
+                return Some(at + written as u64);
+            }
+            out.string(large.members.bytes(element.id));
+            out.double(element.score);
+        }
+        None
+    }
+
     fn memory_bytes(&self) -> usize {
         size_of::<Self>()
             + match &self.0 {
