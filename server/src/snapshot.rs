@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ringstone_engine::serial::{RdbWriter, SnapshotWriter};
-use ringstone_engine::{Args, cmd::Scope};
+use ringstone_engine::Args;
+use ringstone_engine::cmd::{Group, Scope};
+use ringstone_engine::serial::{RdbWriter, SnapshotWriter, crc64};
 use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::log::Base;
 use ringstone_persist::rdb::BlockEntry;
@@ -28,6 +29,8 @@ use crate::table::Entry;
 const STEP_BYTES: usize = 32 << 10;
 /// A block is written when it has this size.
 const BLOCK_BYTES: usize = 1 << 20;
+/// A block is summed and written in pieces of this size, others having their turn in between.
+const PIECE_BYTES: usize = 256 << 10;
 /// Pre-images that may wait to be written before writers have to wait, per shard.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
 
@@ -58,10 +61,21 @@ impl Shard {
         }
     }
 
-    /// True when so many pre-images wait to be written that writers have to wait.
-    pub(crate) fn snapshot_is_behind(&self, _db: usize, entry: &Entry, _args: Args<'_>) -> bool {
-        matches!(entry.spec.scope, Scope::Keys)
-            && self.keyspace.snapshot_queue_bytes() > QUEUE_BYTES_MAX
+    /// True when a writer has to wait: too many pre-images wait to be written, or the command would change a large collection
+    /// that is still to be saved.
+    pub(crate) fn snapshot_is_behind(&mut self, db: usize, entry: &Entry, args: Args<'_>) -> bool {
+        if !matches!(entry.spec.scope, Scope::Keys) {
+            return false;
+        }
+        if self.keyspace.snapshot_queue_bytes() > QUEUE_BYTES_MAX {
+            return true;
+        }
+        // String commands replace a collection or refuse it; what is replaced is moved, whatever its size.
+        if entry.spec.group == Group::String {
+            return false;
+        }
+        let Ok(positions) = entry.spec.key_positions(args) else { return false };
+        positions.iter().any(|at| self.keyspace.snapshot_holds(db, args.at(*at)))
     }
 
     fn end_snapshot(&mut self) {
@@ -269,12 +283,14 @@ async fn write_part(
             if let Some(progress) = &mut this.snapshot {
                 progress.entries = entries;
             }
+            if !this.tx.stalled.is_empty() {
+                this.wake();
+            }
             done
         };
         if writer.len_bytes() >= BLOCK_BYTES || (done && writer.entries() > 0) {
             let (mut block, entries) = writer.take_block();
-            let offset = blocks.seal(&mut block, entries);
-            file.write_at(offset, &block).await?;
+            write_block(&file, &mut blocks, &mut block, entries).await?;
         }
         if done {
             break;
@@ -283,6 +299,25 @@ async fn write_part(
     }
     file.close().await?;
     Ok(blocks.into_entries())
+}
+
+/// Sums and writes a block in pieces, since one large collection may make it large.
+async fn write_block(
+    file: &BlockFile,
+    blocks: &mut BlockWriter<'_>,
+    block: &mut Vec<u8>,
+    entries: u64,
+) -> std::io::Result<()> {
+    let offset = blocks.place(block);
+    let (mut at, mut crc64) = (offset, 0);
+    for piece in block.chunks(PIECE_BYTES) {
+        let len = piece.len() as u64;
+        crc64 = crc64::combine(crc64, crc64::checksum(piece), len);
+        file.write_at(at, piece).await?;
+        at += len;
+    }
+    blocks.placed(BlockEntry { offset, len: at - offset, entries, crc64, shard: blocks.shard() });
+    Ok(())
 }
 
 /// Makes the file durable under its final name.

@@ -129,7 +129,7 @@ impl Shard {
     /// Runs again what waited for the log or the snapshot.
     pub(crate) fn retry_stalled(&mut self) -> bool {
         let waiting = std::mem::take(&mut self.tx.stalled);
-        let worked = !waiting.is_empty();
+        let before = waiting.len();
         for waiter in waiting {
             match waiter {
                 Waiter::Command(command) => self.run_again(*command),
@@ -140,7 +140,8 @@ impl Shard {
                 Waiter::Task(_) => {}
             }
         }
-        worked
+        // What still waits is no work: whoever makes it wait wakes the shard.
+        self.tx.stalled.len() < before
     }
 
     fn run_again(&mut self, command: LocalCommand) {

@@ -59,13 +59,27 @@ impl<'a> BlockWriter<'a> {
     /// Fills `block` up (it begins with SELECTDB and holds `entries` keys), and returns the offset at which all of it is to be
     /// written. A block whose write fails leaves a gap, so the whole snapshot fails with it.
     pub fn seal(&mut self, block: &mut Vec<u8>, entries: u64) -> u64 {
-        pad(block);
-        let len = block.len() as u64;
-        // Relaxed: the counter orders nothing but itself; entries travel to the coordinator by message.
-        let offset = self.offsets.fetch_add(len, Ordering::Relaxed);
-        let crc64 = crc64::checksum(block);
-        self.written.push(BlockEntry { offset, len, shard: self.shard, entries, crc64 });
+        let offset = self.place(block);
+        let (len, crc64) = (block.len() as u64, crc64::checksum(block));
+        self.placed(BlockEntry { offset, len, shard: self.shard, entries, crc64 });
         offset
+    }
+
+    /// The first half of [`BlockWriter::seal`], for a block that is summed piece by piece: fills it up and gives its offset.
+    pub fn place(&self, block: &mut Vec<u8>) -> u64 {
+        pad(block);
+        // Relaxed: the counter orders nothing but itself; entries travel to the coordinator by message.
+        self.offsets.fetch_add(block.len() as u64, Ordering::Relaxed)
+    }
+
+    /// The second half: the block is written, and this is its sum.
+    pub fn placed(&mut self, entry: BlockEntry) {
+        self.written.push(entry);
+    }
+
+    /// The shard that writes.
+    pub fn shard(&self) -> u32 {
+        self.shard
     }
 
     /// Keys written so far.
