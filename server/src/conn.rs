@@ -98,6 +98,8 @@ pub struct Conn {
     pub reply_mode: ReplyMode,
     /// CLIENT NO-EVICT.
     pub no_evict: bool,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
     /// Name and library, when given.
     pub info: Option<Box<ClientInfo>>,
     /// When it connected, in ms since 1970.
@@ -152,6 +154,7 @@ impl Conn {
             authenticated: false,
             reply_mode: ReplyMode::On,
             no_evict: false,
+            no_touch: false,
             info: None,
             since_ms: now_ms,
             last_ms: now_ms,

@@ -19,6 +19,8 @@ pub struct Hop {
     pub db: usize,
     /// Form of the reply.
     pub resp3: bool,
+    /// It does not count as an access.
+    pub no_touch: bool,
     /// The command.
     pub entry: &'static Entry,
     /// Its arguments.

@@ -30,6 +30,8 @@ pub(super) struct Access {
     policy: AccessPolicy,
     seconds: u32,
     minutes: u32,
+    /// Accesses are not noted: CLIENT NO-TOUCH.
+    quiet: bool,
 }
 
 impl Access {
@@ -44,6 +46,9 @@ impl Access {
     /// Notes an access.
     #[inline]
     pub(super) fn touch(&self, entry: &mut Entry, random: impl FnOnce() -> u64) {
+        if self.quiet {
+            return;
+        }
         let before = entry.access();
         let after = match self.policy {
             AccessPolicy::Lru => self.seconds,
@@ -84,6 +89,10 @@ impl Keyspace {
     pub fn set_access_policy(&mut self, policy: AccessPolicy) {
         self.access.policy = policy;
     }
+    /// Whether commands from now on leave access bits alone (CLIENT NO-TOUCH).
+    pub fn set_quiet(&mut self, quiet: bool) {
+        self.access.quiet = quiet;
+    }
     /// What the access bits mean.
     pub fn access_policy(&self) -> AccessPolicy {
         self.access.policy
@@ -91,9 +100,12 @@ impl Keyspace {
 }
 
 impl Db<'_> {
-    /// Notes an access of `key` (TOUCH); false when it is not there.
+    /// Notes an access of `key` even if accesses are not noted (TOUCH); false when it is not there.
     pub fn touch(&mut self, key: &[u8]) -> bool {
-        self.get(key).is_some()
+        let quiet = std::mem::replace(&mut self.ks.access.quiet, false);
+        let found = self.get(key).is_some();
+        self.ks.access.quiet = quiet;
+        found
     }
     /// Seconds since the last access (OBJECT IDLETIME); it does not count as one. Meaningless under LFU.
     pub fn idle_seconds(&mut self, key: &[u8]) -> Option<u64> {

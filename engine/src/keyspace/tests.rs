@@ -239,3 +239,17 @@ fn flushed_tables_are_freed_in_slices() {
     while ks.free_some(400) {}
     assert_eq!((ks.lazyfree_pending_objects(), ks.lazyfreed_objects()), (0, 1001));
 }
+
+#[test]
+fn commands_of_a_quiet_client_are_no_accesses_except_touch() {
+    let mut keyspace = Keyspace::new(1, 7);
+    keyspace.set_clock(1_000_000);
+    keyspace.db(0, 1_000_000, Mode::Live).set_str(b"key", b"value", None);
+    keyspace.set_clock(1_060_000);
+    keyspace.set_quiet(true);
+    let mut db = keyspace.db(0, 1_060_000, Mode::Live);
+    assert!(db.get(b"key").is_some());
+    assert_eq!(db.idle_seconds(b"key"), Some(60));
+    assert!(db.touch(b"key"));
+    assert_eq!(db.idle_seconds(b"key"), Some(0));
+}

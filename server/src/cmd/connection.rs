@@ -248,6 +248,7 @@ static RESET: HostCommand = HostCommand {
         conn.resp3 = false;
         conn.reply_mode = ReplyMode::On;
         conn.no_evict = false;
+        conn.no_touch = false;
         if let Some(info) = &mut conn.info {
             info.name.clear();
         }

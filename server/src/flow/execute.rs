@@ -97,6 +97,7 @@ impl Shard {
     ) {
         let (db, resp3) = (conn.db, conn.resp3);
         let mark = conn.reply_mark();
+        self.keyspace.set_quiet(conn.no_touch);
         let batch = match cursor_shard {
             None => self.run_and_note(db, resp3, entry, args, conn.reply_buffer()),
             Some(shard) => self.run_cursor(db, resp3, entry, args, shard, conn.reply_buffer()),
@@ -122,8 +123,9 @@ impl Shard {
 
     pub(crate) fn execute_hop(&mut self, hop: Hop) {
         self.stats.commands += 1;
-        let Hop { origin, conn, number, db, resp3, entry, args } = hop;
+        let Hop { origin, conn, number, db, resp3, no_touch, entry, args } = hop;
         let mut bytes = Vec::new();
+        self.keyspace.set_quiet(no_touch);
         let batch = match entry.spec.scope {
             Scope::Cursor(_) => {
                 self.run_cursor(db, resp3, entry, args.as_args(), self.index, &mut bytes)

@@ -90,7 +90,8 @@ impl Shard {
         self.stats.hops += 1;
         let number = conn.expect_reply();
         let (origin, id, db, resp3) = (self.index, conn.id, conn.db, conn.resp3);
-        let hop = Hop { origin, conn: id, number, db, resp3, entry, args: ArgBuf::from(args) };
+        let (no_touch, args) = (conn.no_touch, ArgBuf::from(args));
+        let hop = Hop { origin, conn: id, number, db, resp3, no_touch, entry, args };
         self.mesh.send(owner, Msg::Hop(Box::new(hop)));
     }
 

@@ -21,6 +21,7 @@ struct Job {
     conn: ConnId,
     db: usize,
     resp3: bool,
+    no_touch: bool,
     entry: &'static Entry,
     args: ArgBuf,
     keys: Vec<LentKey>,
@@ -51,6 +52,7 @@ impl Shard {
             conn: conn.id,
             db: conn.db,
             resp3: conn.resp3,
+            no_touch: conn.no_touch,
             entry,
             args: ArgBuf::from(args),
             keys,
@@ -143,6 +145,8 @@ impl Shard {
         let mut scratch =
             self.tx.scratch.take().unwrap_or_else(|| Keyspace::new(databases, number));
         scratch.limits = self.keyspace.limits;
+        scratch.set_clock(self.now_ms);
+        scratch.set_quiet(job.no_touch);
         scratch.effects.set_enabled(self.commit.has_log());
         for (db, entry) in lent {
             scratch.checkin(db, entry);

@@ -35,6 +35,9 @@ pub(super) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     if conn.no_evict {
         flags.push('e');
     }
+    if conn.no_touch {
+        flags.push('T');
+    }
     if flags.is_empty() {
         flags.push('N');
     }

@@ -118,6 +118,22 @@ pub(super) static NO_EVICT: HostCommand = HostCommand {
     subs: &[],
 };
 
+pub(super) static NO_TOUCH: HostCommand = HostCommand {
+    spec: Spec {
+        name: "client|no-touch",
+        arity: 3,
+        since: "7.2.0",
+        summary: "Keeps the connection's commands from counting as accesses to keys.",
+        args: &[Arg::one_of("enabled", &[Arg::word("on", "ON"), Arg::word("off", "OFF")])],
+        ..SUB
+    },
+    run: |host, args| {
+        host.conn.no_touch = on_off(args.at(2))?;
+        host.ok()
+    },
+    subs: &[],
+};
+
 pub(super) static REPLY: HostCommand = HostCommand {
     spec: Spec {
         name: "client|reply",

@@ -14,7 +14,7 @@ const DOCS_OF_REDIS: &str =
     include_str!("../../../../engine/tests/fixtures/redis-7.0.15-command-docs.json");
 
 /// Commands that Redis 7.0.15 does not have.
-const NEWER: &[&str] = &["client|setinfo"];
+const NEWER: &[&str] = &["client|no-touch", "client|setinfo"];
 
 /// All commands and subcommands.
 fn entries() -> Vec<&'static Entry> {
