@@ -177,21 +177,21 @@ impl Shard {
         let mut messages = std::mem::take(&mut self.messages);
         self.mesh.receive(MESSAGES_A_PASS, &mut messages);
         let worked = !messages.is_empty();
-        for (from, message) in messages.drain(..) {
-            self.on_message(from, message);
+        for (_, message) in messages.drain(..) {
+            self.on_message(message);
         }
         self.messages = messages;
         worked
     }
 
-    fn on_message(&mut self, from: usize, message: Msg) {
+    fn on_message(&mut self, message: Msg) {
         match message {
             Msg::Hop(hop) => self.on_hop(*hop),
             Msg::HopReply { conn, number, bytes } => self.on_hop_reply(conn, number, bytes),
             Msg::TxAsk { number, coordinator, work } => self.on_tx_ask(number, coordinator, work),
             Msg::TxRun { number, coordinator, run } => self.on_tx_run(number, coordinator, run),
             Msg::TxDone { number, shard, done } => self.tx.on_done(number, shard, done),
-            Msg::TxEnd { number, gsn, entries } => self.on_tx_end(from, number, gsn, entries),
+            Msg::TxEnd { number, gsn, entries } => self.on_tx_end(number, gsn, entries),
             Msg::Call(call) => call(self),
         }
     }

@@ -436,6 +436,11 @@ impl Spec {
         examples: &[],
     };
 
+    /// True when an argument names another database (COPY's DB), so that its keys may be touched in any.
+    pub fn names_database(&self) -> bool {
+        self.args.iter().any(|arg| arg.token == Some("DB"))
+    }
+
     /// True when `argc` (name included) fits the arity.
     pub fn arity_fits(&self, argc: usize) -> bool {
         let argc = i64::try_from(argc).unwrap_or(i64::MAX);

@@ -284,7 +284,7 @@ impl Owners {
         owners: &[usize],
     ) -> Result<(), String> {
         let Planned { db, command, args, .. } = planned;
-        let names_db = command.spec.args.iter().any(|arg| arg.token == Some("DB"));
+        let names_db = command.spec.names_database();
         let dbs: Vec<usize> = if names_db { (0..self.databases).collect() } else { vec![*db] };
         let mut keys: Vec<KeyPlace> = Vec::new();
         for at in positions {

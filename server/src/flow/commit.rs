@@ -62,8 +62,6 @@ struct Log {
     dir: PathBuf,
     files: Map<SegmentId, LogFile>,
     in_flight: Map<u64, WriteRequest>,
-    /// Bytes written since the base.
-    bytes: u64,
 }
 
 impl Commit {
@@ -83,13 +81,8 @@ impl Commit {
         if let Some((writer, dir)) = log {
             commit.tracks_reads = shards > 1 || writer.mode() == SyncMode::Always;
             commit.recent = vec![0; RECENT].into_boxed_slice();
-            commit.log = Some(Log {
-                writer,
-                dir,
-                files: Map::default(),
-                in_flight: Map::default(),
-                bytes: 0,
-            });
+            commit.log =
+                Some(Log { writer, dir, files: Map::default(), in_flight: Map::default() });
         }
         commit
     }
@@ -207,17 +200,6 @@ impl Commit {
         self.log.as_mut().map(|log| &mut log.writer)
     }
 
-    /// Ends logging (`CONFIG SET appendonly no`), or begins it.
-    pub fn replace_log(&mut self, log: Option<(LogWriter, PathBuf)>, shards: usize) {
-        let fresh = Commit::new(log, shards);
-        self.log = fresh.log;
-        self.tracks_reads = fresh.tracks_reads;
-        self.recent = fresh.recent;
-        self.closed.clear();
-        self.released = self.open;
-        self.open += 1;
-    }
-
     /// Changes `appendfsync`.
     pub fn set_mode(&mut self, mode: SyncMode, shards: usize) {
         if let Some(log) = &mut self.log {
@@ -228,11 +210,9 @@ impl Commit {
 
     /// The GSN of another shard's transaction changed keys of this one: replies about them wait for it.
     pub fn note_foreign(&mut self, gsn: u64, keys: &[KeyHash]) {
-        let batch = self.open;
-        self.open += 1;
         // GSNs of the queue must not fall, so a smaller one waits a little longer than it had to.
         let gsn = self.closed.back().map_or(gsn, |(_, last)| gsn.max(*last));
-        self.closed.push_back((batch, gsn));
+        let batch = self.push_closed(gsn);
         for key in keys {
             let at = recent_slot(*key);
             if let Some(recent) = self.recent.get_mut(at) {
@@ -292,7 +272,6 @@ impl Shard {
             tracing::error!("the log of shard {} is broken: {e}", self.index);
             std::process::abort();
         }
-        log.bytes += records.len() as u64;
         self.shared.saving.log_bytes.fetch_add(records.len() as u64 + 64, Ordering::Relaxed);
         (self.commit.push_closed(gsn), Some(gsn))
     }

@@ -78,7 +78,7 @@ impl Shard {
     fn end_on_all(&mut self, number: u64, gsn: Option<u64>) {
         for shard in 0..self.shards() {
             if shard == self.index {
-                self.on_tx_end(shard, number, gsn, Vec::new());
+                self.on_tx_end(number, gsn, Vec::new());
             } else {
                 self.mesh.send(shard, Msg::TxEnd { number, gsn, entries: Vec::new() });
             }

@@ -62,14 +62,13 @@ impl Shard {
 
     /// The databases in which a command's keys may be touched: the selected one, or all where the command names one.
     fn databases_of(&self, selected: usize, entry: &Entry) -> Vec<usize> {
-        let names_one = entry.spec.args.iter().any(|arg| arg.token == Some("DB"));
+        let names_one = entry.spec.names_database();
         if names_one { (0..self.keyspace.databases()).collect() } else { vec![selected] }
     }
 
     /// A transaction is over: its keys come home and the next in their queues goes on.
     pub(crate) fn on_tx_end(
         &mut self,
-        _from: usize,
         number: u64,
         gsn: Option<u64>,
         entries: Vec<(usize, KeyEntry)>,
@@ -216,7 +215,7 @@ impl Shard {
         for owner in owners {
             let entries = home.get_mut(owner).map(std::mem::take).unwrap_or_default();
             if owner == self.index {
-                self.on_tx_end(owner, number, gsn, entries);
+                self.on_tx_end(number, gsn, entries);
             } else {
                 self.mesh.send(owner, Msg::TxEnd { number, gsn, entries });
             }
