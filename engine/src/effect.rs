@@ -21,8 +21,12 @@ pub type Opcode = u16;
 pub struct Effects {
     buf: Vec<u8>,
     count: u64,
-    /// Off when nobody reads records (no log, no replica): changes are then counted only.
+    /// Off when nobody stores records (no log, no replica): changes are then counted only, unless somebody observes.
     off: bool,
+    /// Somebody on this shard wants to know what changed.
+    observed: bool,
+    /// Bytes that [`Effects::unseen`] has given.
+    seen: usize,
 }
 
 /// Why a record could not be read.
@@ -103,10 +107,39 @@ impl Effects {
         self.off = !enabled;
     }
 
+    /// Whether records are kept for [`Effects::unseen`], stored or not.
+    pub fn set_observed(&mut self, observed: bool) {
+        self.observed = observed;
+        self.seen = self.buf.len();
+    }
+
+    /// True when somebody wants to know what changed.
+    #[inline]
+    pub fn is_observed(&self) -> bool {
+        self.observed
+    }
+
+    /// The records since the last call.
+    pub fn unseen(&mut self) -> &[u8] {
+        let from = std::mem::replace(&mut self.seen, self.buf.len());
+        self.buf.get(from..).unwrap_or_default()
+    }
+
+    /// Adds the records of `other`, which count as seen.
+    pub fn append_seen(&mut self, other: &Effects) {
+        self.buf.extend_from_slice(&other.buf);
+        self.count += other.count;
+        self.seen = self.buf.len();
+    }
+
+    fn only_counts(&self) -> bool {
+        self.off && !self.observed
+    }
+
     /// Records one change; `args` are the arguments after the command's name.
     pub fn push(&mut self, db: u32, opcode: Opcode, args: &[&[u8]]) {
         self.count += 1;
-        if self.off {
+        if self.only_counts() {
             return;
         }
         let body: usize = args.iter().map(|a| varint_len(a.len() as u64) + a.len()).sum();
@@ -117,7 +150,7 @@ impl Effects {
     /// Records `args` as the client sent it (name left out).
     pub fn push_verbatim(&mut self, db: u32, opcode: Opcode, args: Args<'_>) {
         self.count += 1;
-        if self.off {
+        if self.only_counts() {
             return;
         }
         let body: usize = args.iter_from(1).map(|a| varint_len(a.len() as u64) + a.len()).sum();
@@ -127,8 +160,8 @@ impl Effects {
 
     /// Takes the records out; what is recorded from now on starts anew, kept or only counted as before.
     pub fn take(&mut self) -> Effects {
-        let off = self.off;
-        std::mem::replace(self, Effects { off, ..Effects::default() })
+        let (off, observed) = (self.off, self.observed);
+        std::mem::replace(self, Effects { off, observed, ..Effects::default() })
     }
 
     /// Changes recorded since the last [`Effects::take`], kept or only counted.
@@ -150,6 +183,7 @@ impl Effects {
     pub fn clear(&mut self) {
         self.buf.clear();
         self.count = 0;
+        self.seen = 0;
     }
 
     fn head(&mut self, db: u32, opcode: Opcode, argc: usize, body: usize) {

@@ -48,6 +48,7 @@ async fn expire(shard: &ShardRef) {
             let effort = this.config.active_expire_effort as usize;
             let now_ms = crate::rt::clock::unix_ms();
             let report = this.keyspace.expire_cycle(now_ms, EXPIRE_KEYS * effort);
+            this.observe();
             if !this.keyspace.effects.is_empty() {
                 this.wake();
             }

@@ -18,6 +18,7 @@ pub mod log;
 pub mod map;
 pub mod memory;
 pub mod msg;
+pub mod observe;
 pub mod reactor;
 pub mod rt;
 pub mod shard;

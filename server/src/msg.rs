@@ -51,6 +51,8 @@ pub enum TxWork {
 /// What a transaction that has every shard to itself runs on each.
 #[derive(Clone)]
 pub enum WholeRun {
+    /// These keys, of these databases, are lent to the coordinator.
+    Lend(Vec<(usize, Vec<u8>)>),
     /// A command's part.
     Part(Part),
     /// The point in time of a snapshot.
@@ -67,6 +69,16 @@ pub enum TxDone {
     Ran(Tree, Effects),
     /// Came out of order: start again.
     Refused,
+}
+
+impl TxDone {
+    /// The reply of a part and what it recorded.
+    pub fn ran(self) -> Option<(Tree, Effects)> {
+        match self {
+            TxDone::Ran(reply, effects) => Some((reply, effects)),
+            TxDone::Lent(_) | TxDone::Whole | TxDone::Refused => None,
+        }
+    }
 }
 
 /// A closure that runs on another shard.
@@ -120,6 +132,8 @@ pub enum Msg {
         gsn: Option<u64>,
         /// Keys that come back, with their databases.
         entries: Vec<(usize, KeyEntry)>,
+        /// Keys that it changed, with their databases, when somebody observes.
+        touched: Vec<(usize, Vec<u8>)>,
     },
     /// Run this.
     Call(Call),

@@ -62,6 +62,8 @@ pub struct Shard {
     pub tx: Transactions,
     /// Questions to other shards.
     pub questions: crate::ask::Questions,
+    /// WATCH.
+    pub watches: crate::tx::watch::Watches,
     /// Counters.
     pub stats: Stats,
     /// CLIENT PAUSE.
@@ -119,6 +121,7 @@ impl Shard {
                 commit,
                 tx: Transactions::default(),
                 questions: crate::ask::Questions::default(),
+                watches: crate::tx::watch::Watches::default(),
                 stats: Stats::default(),
                 pause: crate::cmd::client::Pause::default(),
                 dirty: Vec::new(),
@@ -191,7 +194,9 @@ impl Shard {
             Msg::TxAsk { number, coordinator, work } => self.on_tx_ask(number, coordinator, work),
             Msg::TxRun { number, coordinator, run } => self.on_tx_run(number, coordinator, run),
             Msg::TxDone { number, shard, done } => self.tx.on_done(number, shard, done),
-            Msg::TxEnd { number, gsn, entries } => self.on_tx_end(number, gsn, entries),
+            Msg::TxEnd { number, gsn, entries, touched } => {
+                self.on_tx_end(number, gsn, entries, &touched)
+            }
             Msg::Call(call) => call(self),
         }
     }

@@ -25,6 +25,8 @@ pub struct Shared {
     pub next_client_id: AtomicU64,
     /// The next transaction's number.
     pub next_transaction: AtomicU64,
+    /// Shards on which somebody observes what is written.
+    pub observers: AtomicUsize,
     /// Connections of all shards.
     pub clients: AtomicUsize,
     /// Every parameter's value and where it came from.
@@ -146,6 +148,7 @@ impl Shared {
             peers,
             next_client_id: AtomicU64::new(1),
             next_transaction: AtomicU64::new(1),
+            observers: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
             config: Mutex::new(config),
             helper,

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use crate::args::Args;
 use crate::effect::Opcode;
 use crate::error::Error;
+use crate::keyspace::Db;
 use crate::reply::{Reply, Tree};
 
 bitflags::bitflags! {
@@ -377,6 +378,15 @@ pub type Example = (&'static str, &'static str);
 /// Adds positions of keys among the arguments.
 pub type MoreKeys = fn(args: Args<'_>, positions: &mut SmallVec<[usize; 4]>);
 
+/// Keys that a command reads although its arguments do not name them: they follow from the data at those that are named.
+#[derive(Clone, Copy)]
+pub struct DerivedKeys {
+    /// True when it reads such keys with these arguments.
+    pub wanted: fn(args: Args<'_>) -> bool,
+    /// Which they are, when the keys that are named are at hand; leaves no trace of an access.
+    pub find: fn(db: &mut Db<'_>, args: Args<'_>) -> Vec<Vec<u8>>,
+}
+
 /// A command's row. `..Spec::DEFAULT` fills what is not said.
 #[derive(Clone, Copy)]
 pub struct Spec {
@@ -392,8 +402,8 @@ pub struct Spec {
     pub keys: &'static [KeySpec],
     /// Positions of keys that no key specification can tell (SORT's STORE).
     pub more_keys: Option<MoreKeys>,
-    /// Says for which arguments the command reads keys that they do not name, wherever those are.
-    pub reads_any_key: Option<fn(Args<'_>) -> bool>,
+    /// Keys that it reads although the arguments do not name them (SORT's patterns).
+    pub derived_keys: Option<DerivedKeys>,
     /// What part of the keyspace it needs.
     pub scope: Scope,
     /// Pinned number of the logged command, 0 when it is never logged.
@@ -424,7 +434,7 @@ impl Spec {
         acl: Acl::empty(),
         keys: &[],
         more_keys: None,
-        reads_any_key: None,
+        derived_keys: None,
         scope: Scope::Keys,
         opcode: 0,
         group: Group::Generic,

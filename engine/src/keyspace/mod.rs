@@ -66,6 +66,15 @@ pub struct Stats {
     pub expired: u64,
 }
 
+impl Stats {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: Stats) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.expired += other.expired;
+    }
+}
+
 /// One database: its index, and where the running snapshot stands in it.
 #[derive(Default)]
 struct Database {

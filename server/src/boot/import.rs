@@ -160,7 +160,8 @@ impl Commands<'_> {
             return Ok(());
         }
         let command = self.find(words).ok_or_else(|| origin.explain(&unknown(words)))?;
-        if self.owners.shards() > 1 && command.spec.reads_any_key.is_some_and(|reads| reads(words))
+        if self.owners.shards() > 1
+            && command.spec.derived_keys.is_some_and(|keys| (keys.wanted)(words))
         {
             return Err(origin.explain(&format!(
                 "{} with patterns reads keys of all shards. Start once with '--shards 1' to import; any number of shards can \

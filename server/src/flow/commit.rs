@@ -209,10 +209,14 @@ impl Commit {
     }
 
     /// The GSN of another shard's transaction changed keys of this one: replies about them wait for it.
-    pub fn note_foreign(&mut self, gsn: u64, keys: &[KeyHash]) {
+    /// With `all` any key of the shard may be changed.
+    pub fn note_foreign(&mut self, gsn: u64, keys: &[KeyHash], all: bool) {
         // GSNs of the queue must not fall, so a smaller one waits a little longer than it had to.
         let gsn = self.closed.back().map_or(gsn, |(_, last)| gsn.max(*last));
         let batch = self.push_closed(gsn);
+        if all {
+            self.recent.fill(batch);
+        }
         for key in keys {
             let at = recent_slot(*key);
             if let Some(recent) = self.recent.get_mut(at) {

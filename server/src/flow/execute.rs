@@ -106,6 +106,7 @@ impl Shard {
             conn.hold_since(mark, batch);
         }
         self.after_reply(conn, mark);
+        self.observe();
     }
 
     /// Runs a command that came from another shard, unless a transaction has its keys.
@@ -135,6 +136,7 @@ impl Shard {
             }
         };
         self.commit.send_when_safe(batch, origin, Msg::HopReply { conn, number, bytes });
+        self.observe();
     }
 
     /// The answer of another shard has come.
@@ -208,7 +210,7 @@ impl Shard {
 }
 
 /// Puts the shard into SCAN's cursor: the shard's own cursor, or the next shard when this one is through.
-fn carry_shard(tree: &mut Tree, shard: usize, shards: usize) {
+pub(crate) fn carry_shard(tree: &mut Tree, shard: usize, shards: usize) {
     let Tree::Array(items) = tree else { return };
     let Some(Tree::Bulk(cursor)) = items.first_mut() else { return };
     let inner =

@@ -43,14 +43,14 @@ impl Shard {
         match entry.spec.scope {
             Scope::Keys => {}
             Scope::All(_) if self.shards() == 1 => return self.run_local(conn, entry, args, None),
-            Scope::All(merge) => return self.start_on_all(conn, entry, args, merge),
+            Scope::All(_) => return self.start_transaction(conn, entry, args),
             Scope::Cursor(at) => return self.route_cursor(conn, entry, args, at),
         }
         if self.shards() == 1 {
             return self.run_local(conn, entry, args, None);
         }
-        if entry.spec.reads_any_key.is_some_and(|reads| reads(args)) {
-            return self.reply_error(conn, &needs_one_shard(entry));
+        if entry.spec.derived_keys.is_some_and(|derived| (derived.wanted)(args)) {
+            return self.start_transaction(conn, entry, args);
         }
         if let Some(at) = entry.one_key {
             let owner = self.shared.slots.shard_of_key(args.at(at));
@@ -77,7 +77,7 @@ impl Shard {
         let mut owners = keys.iter().map(|at| self.shared.slots.shard_of_key(args.at(*at)));
         let Some(first) = owners.next() else { return self.run_local(conn, entry, args, None) };
         if !owners.all(|owner| owner == first) {
-            return self.start_transaction(conn, entry, args, keys);
+            return self.start_transaction(conn, entry, args);
         }
         if first == self.index {
             self.run_local(conn, entry, args, None)
@@ -135,19 +135,10 @@ impl Shard {
         if self.shards() == 1 {
             return self.run_local(conn, entry, args, None);
         }
-        let Some(cursor) =
-            std::str::from_utf8(args.at(at)).ok().and_then(|text| text.parse::<u64>().ok())
-        else {
-            return self.reply_error(conn, &Error::InvalidCursor);
+        let (owner, args) = match split_cursor(args, at, self.shards()) {
+            Ok(split) => split,
+            Err(error) => return self.reply_error(conn, &error),
         };
-        let shards = self.shards() as u64;
-        let owner = usize::try_from(cursor % shards).unwrap_or(0);
-        let inner = (cursor / shards).to_string();
-        let args = ArgBuf::from_parts(
-            args.iter_from(0)
-                .enumerate()
-                .map(|(i, arg)| if i == at { inner.as_bytes() } else { arg }),
-        );
         if owner == self.index {
             self.run_local(conn, entry, args.as_args(), Some(owner));
         } else {
@@ -156,11 +147,20 @@ impl Shard {
     }
 }
 
-fn needs_one_shard(entry: &Entry) -> Error {
-    let name = entry.spec.name.to_ascii_uppercase();
-    Error::owned(format!(
-        "ERR {name} with patterns reads keys of all shards, which works with '--shards 1' only"
-    ))
+/// The shard that the cursor at argument `at` names, and the arguments as that shard wants them.
+pub(crate) fn split_cursor(
+    args: Args<'_>,
+    at: usize,
+    shards: usize,
+) -> Result<(usize, ArgBuf), Error> {
+    let cursor = std::str::from_utf8(args.at(at)).ok().and_then(|text| text.parse::<u64>().ok());
+    let cursor = cursor.ok_or(Error::InvalidCursor)?;
+    let shards = shards.max(1) as u64;
+    let owner = usize::try_from(cursor % shards).unwrap_or(0);
+    let inner = (cursor / shards).to_string();
+    let args = args.iter_from(0).enumerate();
+    let args = args.map(|(i, arg)| if i == at { inner.as_bytes() } else { arg });
+    Ok((owner, ArgBuf::from_parts(args)))
 }
 
 /// The locks that a command needs.

@@ -1,53 +1,41 @@
-//! Commands over the whole keyspace, and the cut of a snapshot: a part on every shard at one instant.
+//! What needs every shard at one instant: commands over the whole keyspace, and the cut of a snapshot.
 
 use std::sync::atomic::Ordering;
 
 use ringstone_engine::cmd::Flags;
 use ringstone_engine::reply::TreeSink;
-use ringstone_engine::{ArgBuf, Args, Effects, Reply, Tree};
+use ringstone_engine::{Effects, Tree};
 use ringstone_persist::log::FrameKind;
 
-use crate::conn::{BatchId, Conn};
 use crate::flow::execute::run_data;
 use crate::msg::{Msg, Part, TxDone, TxWork, WholeRun};
 use crate::shard::{Shard, ShardRef};
-use crate::table::Entry;
-
-/// How the replies of all shards become one.
-pub type Merge = fn(parts: Vec<Tree>, out: &mut dyn Reply);
 
 impl Shard {
-    /// Starts a command that runs on every shard; the connection waits for it.
-    pub(crate) fn start_on_all(
-        &mut self,
-        conn: &mut Conn,
-        entry: &'static Entry,
-        args: Args<'_>,
-        merge: Merge,
-    ) {
-        let Some(me) = self.me() else { return };
-        self.stats.transactions += 1;
-        conn.blocked = true;
-        let id = conn.id;
-        let part = Part { db: conn.db, resp3: conn.resp3, entry, args: ArgBuf::from(args) };
-        self.queues.spawn(async move {
-            let (reply, batch) = run_on_all(&me, part, merge).await;
-            me.borrow_mut().finish(id, &reply, batch);
-        });
-    }
-
     /// A transaction that has this shard to itself runs something here.
     pub(crate) fn on_tx_run(&mut self, number: u64, coordinator: usize, run: WholeRun) {
-        self.commit.hold();
-        self.tx.holding.insert(number);
-        let (reply, effects) = match run {
-            WholeRun::Part(part) => self.run_part(&part),
+        let done = match run {
+            WholeRun::Lend(keys) => self.lend(&keys),
+            WholeRun::Part(part) => {
+                self.hold_for(number);
+                let (reply, effects) = self.run_part(&part);
+                self.observe_records(effects.bytes());
+                TxDone::Ran(reply, effects)
+            }
             WholeRun::Cut => {
+                self.hold_for(number);
                 self.begin_snapshot();
-                (Tree::Null, Effects::default())
+                TxDone::Ran(Tree::Null, Effects::default())
             }
         };
-        self.answer(number, coordinator, TxDone::Ran(reply, effects));
+        self.answer(number, coordinator, done);
+    }
+
+    /// Replies and the next batch wait until the transaction has its place in the log.
+    fn hold_for(&mut self, number: u64) {
+        if self.tx.holding.insert(number) {
+            self.commit.hold();
+        }
     }
 
     /// Runs this shard's part. What a writing command records is logged once, by the coordinator, whichever shard had
@@ -76,18 +64,12 @@ impl Shard {
     }
 
     fn end_on_all(&mut self, number: u64, gsn: Option<u64>) {
-        for shard in 0..self.shards() {
-            if shard == self.index {
-                self.on_tx_end(number, gsn, Vec::new());
-            } else {
-                self.mesh.send(shard, Msg::TxEnd { number, gsn, entries: Vec::new() });
-            }
-        }
-        self.send_now();
+        let owners: Vec<usize> = (0..self.shards()).collect();
+        self.end_transaction(number, gsn, &owners, Vec::new(), Vec::new());
     }
 
     /// Sends messages although this shard holds its replies back.
-    fn send_now(&mut self) {
+    pub(super) fn send_now(&mut self) {
         let net = &mut self.net;
         self.mesh.flush(|fd| {
             net.wake_peer(fd, crate::rt::ring::Token::new(crate::flow::intake::kind::IGNORE, 0))
@@ -97,7 +79,7 @@ impl Shard {
 }
 
 /// Gets every shard for one transaction alone; its number.
-async fn take_all(shard: &ShardRef) -> u64 {
+pub(super) async fn take_all(shard: &ShardRef) -> u64 {
     loop {
         let (number, answers) = {
             let mut this = shard.borrow_mut();
@@ -117,50 +99,34 @@ async fn take_all(shard: &ShardRef) -> u64 {
     }
 }
 
-/// Runs something on every shard, which are all the transaction's; the replies in the order of the shards.
-async fn run_all(shard: &ShardRef, number: u64, run: WholeRun) -> Vec<(Tree, Effects)> {
+/// Runs something on shards which are all the transaction's; what each has done.
+pub(super) async fn run_on(
+    shard: &ShardRef,
+    number: u64,
+    runs: Vec<(usize, WholeRun)>,
+) -> Vec<(usize, TxDone)> {
     let answers = {
         let mut this = shard.borrow_mut();
-        let (shards, coordinator) = (this.shards(), this.index);
-        let answers = this.tx.expect(number, shards);
-        for to in 0..shards {
+        let coordinator = this.index;
+        let answers = this.tx.expect(number, runs.len());
+        for (to, run) in runs {
             if to == coordinator {
-                this.on_tx_run(number, coordinator, run.clone());
+                this.on_tx_run(number, coordinator, run);
             } else {
-                this.mesh.send(to, Msg::TxRun { number, coordinator, run: run.clone() });
+                this.mesh.send(to, Msg::TxRun { number, coordinator, run });
             }
         }
         this.send_now();
         answers
     };
-    let mut answers = answers.await.unwrap_or_default();
-    answers.sort_unstable_by_key(|(shard, _)| *shard);
-    let ran = |(_, done)| match done {
-        TxDone::Ran(reply, effects) => Some((reply, effects)),
-        TxDone::Lent(_) | TxDone::Whole | TxDone::Refused => None,
-    };
-    answers.into_iter().filter_map(ran).collect()
-}
-
-async fn run_on_all(shard: &ShardRef, part: Part, merge: Merge) -> (Tree, BatchId) {
-    let number = take_all(shard).await;
-    let mut sink = TreeSink::new(part.resp3);
-    let (replies, effects): (Vec<Tree>, Vec<Effects>) =
-        run_all(shard, number, WholeRun::Part(part)).await.into_iter().unzip();
-    merge(replies, &mut sink);
-    let effects = effects.into_iter().find(|effects| !effects.is_empty()).unwrap_or_default();
-    let mut this = shard.borrow_mut();
-    this.commit.unhold();
-    let (batch, gsn) = this.append_transaction(&effects);
-    this.commit.hold();
-    this.end_on_all(number, gsn);
-    (sink.into_reply(), batch)
+    answers.await.unwrap_or_default()
 }
 
 /// Takes the point in time of a snapshot on all shards; its GSN, when there is a log.
 pub async fn cut(shard: &ShardRef) -> Option<u64> {
     let number = take_all(shard).await;
-    run_all(shard, number, WholeRun::Cut).await;
+    let shards = shard.borrow().shards();
+    run_on(shard, number, (0..shards).map(|to| (to, WholeRun::Cut)).collect()).await;
     let mut this = shard.borrow_mut();
     this.commit.unhold();
     let (_, gsn) = this.append(FrameKind::Cut, &[]);

@@ -5,7 +5,7 @@
 //!     number, TxAsk ───────────────────────────────────────> lock the keys, in order of numbers
 //!                                                             close the open batch, take the keys out
 //!     <──────────────────────────────────────── TxDone: the entries
-//!     run the command on a scratch keyspace
+//!     run the command on a scratch keyspace (`held`)
 //!     one frame in its own log: the GSN
 //!     TxEnd: the entries, the GSN ──────────────────────────> put them back, unlock
 //! ```
@@ -14,12 +14,14 @@
 //! wrote to those keys before has a smaller GSN (its batch was closed first), whatever it writes later has a larger one (it
 //! gets the keys back only after the GSN was taken). So the log's order is the order of execution.
 //!
-//! A command over the whole keyspace (FLUSHALL, KEYS, a snapshot's cut) first gets every shard to itself, then runs a part on
+//! MULTI and scripts run several commands in what they hold, as one unit. A command over the whole keyspace (FLUSHALL, KEYS, a snapshot's cut) first gets every shard to itself, then runs a part on
 //! each; a shard holds its replies and its next batch back until the coordinator has the GSN, so that nobody sees half of it.
 
 pub mod global;
+pub mod held;
 pub mod lend;
 pub mod locks;
+pub mod watch;
 
 use ringstone_engine::{ArgBuf, Keyspace};
 
@@ -221,12 +223,14 @@ impl Shard {
         // What was written before must have a smaller GSN than the transaction.
         self.close_batch();
         let done = match work {
-            TxWork::Lend(keys) => TxDone::Lent(
-                keys.iter().map(|(db, key)| self.keyspace.checkout(*db, key)).collect(),
-            ),
+            TxWork::Lend(keys) => self.lend(&keys),
             TxWork::Whole => TxDone::Whole,
         };
         self.answer(number, coordinator, done);
+    }
+
+    fn lend(&mut self, keys: &[(usize, Vec<u8>)]) -> TxDone {
+        TxDone::Lent(keys.iter().map(|(db, key)| self.keyspace.checkout(*db, key)).collect())
     }
 
     /// Has shard `to` do its part of transaction `number`.

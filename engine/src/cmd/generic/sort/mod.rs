@@ -1,6 +1,6 @@
 //! SORT and SORT_RO.
 //!
-//! With BY or GET patterns it reads keys that its arguments do not name; [`needs_all_keys`] says when.
+//! With BY or GET patterns it reads keys that its arguments do not name; [`PATTERN_KEYS`] says when, and which.
 
 mod options;
 mod order;
@@ -47,7 +47,7 @@ pub static SORT: Command = Command {
             },
         ],
         more_keys: Some(store_key),
-        reads_any_key: Some(needs_all_keys),
+        derived_keys: Some(PATTERN_KEYS),
         complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).",
         summary: "Sorts a list, a set or a sorted set, and returns or stores the result.",
         args: &[
@@ -104,7 +104,7 @@ pub static SORT_RO: Command = Command {
                 ),
             },
         ],
-        reads_any_key: Some(needs_all_keys),
+        derived_keys: Some(PATTERN_KEYS),
         since: "7.0.0",
         complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).",
         summary: "Sorts a list, a set or a sorted set, and returns the result.",
@@ -140,8 +140,19 @@ fn sort_ro(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     run(ctx, args, Options::parse(args, false)?)
 }
 
-/// True when the command reads keys beyond those that it names: all keys of the database must be within reach then.
-fn needs_all_keys(args: Args<'_>) -> bool {
+/// The keys that BY and GET patterns name.
+const PATTERN_KEYS: DerivedKeys = DerivedKeys { wanted: has_patterns, find: pattern_keys };
+
+fn pattern_keys(db: &mut Db<'_>, args: Args<'_>) -> Vec<Vec<u8>> {
+    let Ok(options) = Options::parse(args, true) else { return Vec::new() };
+    let Ok((elements, _)) = load(db, args.at(1)) else { return Vec::new() };
+    let patterns = options.by.iter().chain(&options.get).map(|pattern| Pattern::new(pattern));
+    let names = patterns
+        .flat_map(|pattern| elements.iter().filter_map(move |element| pattern.key_name(element)));
+    names.collect()
+}
+
+fn has_patterns(args: Args<'_>) -> bool {
     Options::parse(args, true).is_ok_and(|options| {
         options.by.is_some_and(|by| by.contains(&b'*'))
             || options.get.iter().any(|pattern| pattern.contains(&b'*'))

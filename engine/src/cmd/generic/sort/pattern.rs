@@ -33,16 +33,24 @@ impl<'a> Pattern<'a> {
 
     /// What the pattern names for an element.
     pub(super) fn look_up(self, db: &mut Db<'_>, element: &[u8]) -> Option<Vec<u8>> {
-        let (before, after, field) = match self {
+        let field = match self {
             Pattern::Element => return Some(element.to_vec()),
             Pattern::Nothing => return None,
-            Pattern::Key { before, after, field } => (before, after, field),
+            Pattern::Key { field, .. } => field,
         };
-        let value: ValueRef<'_> = db.get(&[before, element, after].concat())?.value();
+        let value: ValueRef<'_> = db.get(&self.key_name(element)?)?.value();
         let mut scratch = itoa::Buffer::new();
         match field {
             Some(field) => Some(Hash::from_ref(value)?.get(field)?.to_vec()),
             None => Some(value.str_bytes(&mut scratch).ok()?.to_vec()),
+        }
+    }
+
+    /// The key that the pattern names for an element.
+    pub(super) fn key_name(self, element: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Pattern::Element | Pattern::Nothing => None,
+            Pattern::Key { before, after, .. } => Some([before, element, after].concat()),
         }
     }
 }

@@ -1,0 +1,393 @@
+//! A task that has keys, or the whole keyspace, for itself, and runs commands there as one unit.
+//!
+//! ```text
+//!   Held::keys   the keys named, lent by their owners; nothing else can be touched
+//!   Held::whole  every shard; keys come here when a command names them, parts run on all shards where one asks for that
+//!   run ... run ...          on a keyspace of its own, which holds exactly what was lent
+//!   end          one frame with all effects: the GSN; the keys go home, whoever waits goes on
+//! ```
+//!
+//! Invariant: between the grant and [`Held::end`] nobody else sees or changes what is held, and what was done is in the log
+//! as one frame or not at all.
+
+use std::sync::atomic::Ordering;
+
+use ringstone_engine::cmd::Scope;
+use ringstone_engine::keyspace::Mode;
+use ringstone_engine::raw::Entry as KeyEntry;
+use ringstone_engine::{ArgBuf, Args, Effects, Keyspace, Reply, Tree};
+
+use super::global::{run_on, take_all};
+use crate::conn::BatchId;
+use crate::flow::execute::{carry_shard, run_data};
+use crate::flow::route::split_cursor;
+use crate::msg::{Msg, Part, TxDone, TxWork, WholeRun};
+use crate::observe::{Touched, each_touched};
+use crate::shard::{Shard, ShardRef};
+use crate::table::Entry;
+
+/// A key of a transaction: owner, database, name.
+pub type LentKey = (usize, usize, Vec<u8>);
+/// An entry and its database.
+pub type LentEntry = (usize, KeyEntry);
+
+/// A command as it is run in what is held.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// Selected database.
+    pub db: usize,
+    /// Form of the reply.
+    pub resp3: bool,
+    /// It does not count as an access.
+    pub no_touch: bool,
+    /// The command.
+    pub entry: &'static Entry,
+    /// Its arguments.
+    pub args: Args<'a>,
+}
+
+/// What a transaction has for itself.
+pub struct Held {
+    shard: ShardRef,
+    number: u64,
+    /// Shards that have granted something.
+    owners: Vec<usize>,
+    whole: bool,
+    /// What is here, sorted.
+    keys: Vec<LentKey>,
+    data: Keyspace,
+    /// Keys changed so far, while somebody observes.
+    touched: Vec<(usize, Vec<u8>)>,
+}
+
+impl Held {
+    /// Waits for these keys.
+    pub async fn keys(shard: &ShardRef, mut keys: Vec<LentKey>) -> Held {
+        keys.sort_unstable();
+        keys.dedup();
+        let (number, lent) = borrow_keys(shard, &keys).await;
+        let mut owners: Vec<usize> = keys.iter().map(|key| key.0).collect();
+        owners.dedup();
+        let mut held = Held::new(shard, number, owners, false);
+        held.keys = keys;
+        held.take_in(lent);
+        held
+    }
+
+    /// Waits for every shard.
+    pub async fn whole(shard: &ShardRef) -> Held {
+        let number = take_all(shard).await;
+        let shards = shard.borrow().shards();
+        Held::new(shard, number, (0..shards).collect(), true)
+    }
+
+    fn new(shard: &ShardRef, number: u64, owners: Vec<usize>, whole: bool) -> Held {
+        let mut this = shard.borrow_mut();
+        let databases = this.keyspace.databases();
+        let mut data = this.tx.scratch.take().unwrap_or_else(|| Keyspace::new(databases, number));
+        data.limits = this.keyspace.limits;
+        data.set_clock(this.now_ms);
+        data.effects.set_enabled(this.commit.has_log());
+        data.effects.set_observed(this.is_observed_anywhere());
+        let (shard, keys, touched) = (ShardRef::clone(shard), Vec::new(), Vec::new());
+        Held { shard, number, owners, whole, keys, data, touched }
+    }
+
+    /// The shard that coordinates.
+    pub fn shard(&self) -> &ShardRef {
+        &self.shard
+    }
+
+    /// True when it has the whole keyspace.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// The keyspace with what is here.
+    pub fn data(&mut self) -> &mut Keyspace {
+        &mut self.data
+    }
+
+    /// True when all keys that a command names are here.
+    pub fn has_keys_of(&self, call: &Call<'_>) -> bool {
+        let needed = self.shard.borrow().lent_keys(call.db, call.entry, call.args);
+        needed.iter().all(|key| self.keys.binary_search(key).is_ok())
+    }
+
+    /// Runs a command of the engine whose keys are all here; false when it failed.
+    pub fn run(&mut self, call: &Call<'_>, reply: &mut dyn Reply) -> bool {
+        let now_ms = self.shard.borrow().now_ms;
+        self.data.set_quiet(call.no_touch);
+        let ok = run_data(&mut self.data, call.db, now_ms, call.entry, call.args, reply);
+        self.note_touched();
+        ok
+    }
+
+    /// Runs any command of the engine: fetches keys that are not here, or runs parts on all shards. What is not held cannot be
+    /// run; the answer is then `false` and there is no reply.
+    pub async fn run_any(&mut self, call: &Call<'_>, reply: &mut dyn Reply) -> bool {
+        match call.entry.spec.scope {
+            Scope::Keys => {
+                if !self.fetch_keys_of(call).await || !self.fetch_derived(call).await {
+                    return false;
+                }
+                self.run(call, reply);
+            }
+            Scope::All(_) | Scope::Cursor(_) if !self.whole => return false,
+            Scope::All(merge) => {
+                let replies = self.run_parts(call, call.args, None).await;
+                merge(replies, reply);
+            }
+            Scope::Cursor(at) => self.run_cursor(call, at, reply).await,
+        }
+        true
+    }
+
+    /// Brings the keys here that a command names; false when they are not held.
+    pub async fn fetch_keys_of(&mut self, call: &Call<'_>) -> bool {
+        let needed = self.shard.borrow().lent_keys(call.db, call.entry, call.args);
+        self.fetch(needed).await
+    }
+
+    /// Brings the keys here that follow from the data at those that the command names; false when they are not held.
+    pub async fn fetch_derived(&mut self, call: &Call<'_>) -> bool {
+        let Some(derived) = call.entry.spec.derived_keys.filter(|d| (d.wanted)(call.args)) else {
+            return true;
+        };
+        let needed = {
+            let this = self.shard.borrow();
+            let mut db = self.data.db(call.db, this.now_ms, Mode::Live);
+            let names = (derived.find)(&mut db, call.args).into_iter();
+            names.map(|key| (this.shared.slots.shard_of_key(&key), call.db, key)).collect()
+        };
+        self.fetch(needed).await
+    }
+
+    async fn fetch(&mut self, mut needed: Vec<LentKey>) -> bool {
+        needed.sort_unstable();
+        needed.dedup();
+        needed.retain(|key| self.keys.binary_search(key).is_err());
+        if needed.is_empty() || !self.whole {
+            return needed.is_empty();
+        }
+        let wanted = |owner: usize| {
+            let keys = needed.iter().filter(|key| key.0 == owner);
+            keys.map(|key| (key.1, key.2.clone())).collect::<Vec<_>>()
+        };
+        let owners = self.owners.iter().copied().filter(|o| needed.iter().any(|key| key.0 == *o));
+        let runs = owners.map(|owner| (owner, WholeRun::Lend(wanted(owner)))).collect();
+        for (owner, done) in run_on(&self.shard, self.number, runs).await {
+            let lent = name_databases(&needed, owner, done);
+            self.take_in(lent);
+        }
+        self.keys.append(&mut needed);
+        self.keys.sort_unstable();
+        true
+    }
+
+    fn take_in(&mut self, lent: Vec<LentEntry>) {
+        lent.into_iter().for_each(|(db, entry)| self.data.checkin(db, entry));
+    }
+
+    /// Runs a part on every shard, or on one; the replies in the order of the shards.
+    async fn run_parts(
+        &mut self,
+        call: &Call<'_>,
+        args: Args<'_>,
+        only: Option<usize>,
+    ) -> Vec<Tree> {
+        self.give_back();
+        let (db, resp3, entry) = (call.db, call.resp3, call.entry);
+        let part = Part { db, resp3, entry, args: ArgBuf::from(args) };
+        let owners = self.owners.iter().copied().filter(|owner| only.is_none_or(|o| o == *owner));
+        let runs = owners.map(|owner| (owner, WholeRun::Part(part.clone()))).collect();
+        let mut done = run_on(&self.shard, self.number, runs).await;
+        done.sort_unstable_by_key(|(shard, _)| *shard);
+        let (replies, effects): (Vec<Tree>, Vec<Effects>) =
+            done.into_iter().filter_map(|(_, done)| done.ran()).unzip();
+        // Every shard records the same whole-keyspace command; it is logged once.
+        if let Some(effects) = effects.into_iter().find(|effects| !effects.is_empty()) {
+            self.data.effects.append_seen(&effects);
+        }
+        replies
+    }
+
+    async fn run_cursor(&mut self, call: &Call<'_>, at: usize, reply: &mut dyn Reply) {
+        let shards = self.shard.borrow().shards();
+        let (owner, args) = match split_cursor(call.args, at, shards) {
+            Ok(split) => split,
+            Err(error) => return reply.error(&error),
+        };
+        let replies = self.run_parts(call, args.as_args(), Some(owner)).await;
+        for mut tree in replies {
+            if shards > 1 {
+                carry_shard(&mut tree, owner, shards);
+            }
+            tree.write_to(reply);
+        }
+    }
+
+    /// Sends what was fetched home, so that parts see it there.
+    fn give_back(&mut self) {
+        let home = self.drain_by_owner();
+        self.keys.clear();
+        let mut this = self.shard.borrow_mut();
+        for (owner, entries) in home.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
+            this.call(owner, move |there| {
+                entries.into_iter().for_each(|(db, entry)| there.keyspace.checkin(db, entry));
+            });
+        }
+    }
+
+    fn drain_by_owner(&mut self) -> Vec<Vec<LentEntry>> {
+        let this = self.shard.borrow();
+        let mut home: Vec<Vec<LentEntry>> = (0..this.shards()).map(|_| Vec::new()).collect();
+        for (owner, db, key) in &self.keys {
+            if let Some(entry) = self.data.checkout(*db, key)
+                && let Some(list) = home.get_mut(*owner)
+            {
+                list.push((*db, entry));
+            }
+        }
+        home
+    }
+
+    fn note_touched(&mut self) {
+        if !self.data.effects.is_observed() {
+            return;
+        }
+        let (table, databases) = (self.shard.borrow().table, self.data.databases());
+        let (touched, bytes) = (&mut self.touched, self.data.effects.unseen());
+        each_touched(table, databases, bytes, &mut |change| {
+            if let Touched::Key(db, key) = change {
+                touched.push((db, key.to_vec()));
+            }
+        });
+    }
+
+    /// Logs what was done and gives everything back; the batch that replies about it wait for.
+    pub fn end(mut self) -> BatchId {
+        let home = self.drain_by_owner();
+        let effects = self.data.effects.take();
+        let mut this = self.shard.borrow_mut();
+        let (batch, gsn) = this.append_transaction(self.number, &effects);
+        let ends = this.split_touched(self.touched);
+        this.keyspace.stats.add(std::mem::take(&mut self.data.stats));
+        this.tx.scratch = Some(self.data);
+        this.end_transaction(self.number, gsn, &self.owners, home, ends);
+        batch
+    }
+}
+
+/// Gets all keys here. Refused anywhere means: give everything back and ask again with a new number.
+async fn borrow_keys(shard: &ShardRef, keys: &[LentKey]) -> (u64, Vec<LentEntry>) {
+    let mut owners: Vec<usize> = keys.iter().map(|key| key.0).collect();
+    owners.dedup();
+    loop {
+        let (number, answers) = {
+            let mut this = shard.borrow_mut();
+            let number = this.shared.next_transaction.fetch_add(1, Ordering::Relaxed);
+            let answers = this.tx.expect(number, owners.len());
+            for owner in &owners {
+                let theirs = keys.iter().filter(|key| key.0 == *owner);
+                let theirs = theirs.map(|(_, db, key)| (*db, key.clone())).collect();
+                this.ask(*owner, number, TxWork::Lend(theirs));
+            }
+            this.wake();
+            (number, answers)
+        };
+        if owners.is_empty() {
+            return (number, Vec::new());
+        }
+        let answers = answers.await.unwrap_or_default();
+        let refused = answers.iter().any(|(_, done)| matches!(done, TxDone::Refused));
+        let mut lent: Vec<LentEntry> = Vec::new();
+        for (owner, done) in answers {
+            lent.extend(name_databases(keys, owner, done));
+        }
+        if !refused {
+            return (number, lent);
+        }
+        let mut this = shard.borrow_mut();
+        let home = this.by_owner(lent);
+        this.end_transaction(number, None, &owners, home, Vec::new());
+        drop(this);
+        crate::rt::exec::yield_now().await;
+    }
+}
+
+/// The entries that `owner` lent, with their databases.
+fn name_databases(keys: &[LentKey], owner: usize, done: TxDone) -> Vec<LentEntry> {
+    let TxDone::Lent(entries) = done else { return Vec::new() };
+    let dbs = keys.iter().filter(|key| key.0 == owner).map(|key| key.1);
+    dbs.zip(entries).filter_map(|(db, entry)| Some((db, entry?))).collect()
+}
+
+impl Shard {
+    /// The keys that a command names, as they are lent: in the selected database, or in all where the command names one.
+    pub(crate) fn lent_keys(&self, db: usize, entry: &Entry, args: Args<'_>) -> Vec<LentKey> {
+        let dbs = if entry.spec.names_database() {
+            0..self.keyspace.databases()
+        } else {
+            db..db.saturating_add(1)
+        };
+        let mut keys = Vec::new();
+        for at in entry.spec.key_positions(args).unwrap_or_default() {
+            let key = args.at(at);
+            let owner = self.shared.slots.shard_of_key(key);
+            keys.extend(dbs.clone().map(|db| (owner, db, key.to_vec())));
+        }
+        keys
+    }
+
+    /// True when a command needs more than the keys that it names.
+    pub(crate) fn needs_whole(&self, entry: &Entry, args: Args<'_>) -> bool {
+        match entry.spec.scope {
+            Scope::Keys => entry.spec.derived_keys.is_some_and(|derived| (derived.wanted)(args)),
+            Scope::All(_) | Scope::Cursor(_) => true,
+        }
+    }
+
+    fn by_owner(&self, entries: Vec<LentEntry>) -> Vec<Vec<LentEntry>> {
+        let mut home: Vec<Vec<LentEntry>> = (0..self.shards()).map(|_| Vec::new()).collect();
+        for (db, entry) in entries {
+            let owner = self.shared.slots.shard_of_key(entry.key());
+            if let Some(list) = home.get_mut(owner) {
+                list.push((db, entry));
+            }
+        }
+        home
+    }
+
+    fn split_touched(&self, touched: Vec<(usize, Vec<u8>)>) -> Vec<Vec<(usize, Vec<u8>)>> {
+        let mut split: Vec<Vec<_>> = (0..self.shards()).map(|_| Vec::new()).collect();
+        for (db, key) in touched {
+            let owner = self.shared.slots.shard_of_key(&key);
+            if let Some(list) = split.get_mut(owner) {
+                list.push((db, key));
+            }
+        }
+        split
+    }
+
+    /// Ends transaction `number` on the shards that have granted it something.
+    pub(super) fn end_transaction(
+        &mut self,
+        number: u64,
+        gsn: Option<u64>,
+        owners: &[usize],
+        mut home: Vec<Vec<LentEntry>>,
+        mut touched: Vec<Vec<(usize, Vec<u8>)>>,
+    ) {
+        for owner in owners {
+            let entries = home.get_mut(*owner).map(std::mem::take).unwrap_or_default();
+            let touched = touched.get_mut(*owner).map(std::mem::take).unwrap_or_default();
+            if *owner == self.index {
+                self.on_tx_end(number, gsn, entries, &touched);
+            } else {
+                self.mesh.send(*owner, Msg::TxEnd { number, gsn, entries, touched });
+            }
+        }
+        self.send_now();
+    }
+}
