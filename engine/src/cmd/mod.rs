@@ -2,6 +2,7 @@
 //!
 //! A command is one file `cmd/<family>/<name>.rs` with its row and its `run`; the family's `mod.rs` names it twice.
 
+pub mod arg;
 pub(crate) mod collection_scan;
 pub mod merge;
 pub(crate) mod numbers;
@@ -16,6 +17,7 @@ pub mod stream;
 pub mod string;
 pub mod zset;
 
+pub use arg::*;
 pub use spec::*;
 
 use crate::args::Args;

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::arg::Arg;
 use crate::args::Args;
 use crate::effect::Opcode;
 use crate::error::Error;
@@ -266,107 +267,6 @@ impl Group {
             Group::Transactions => "transactions",
             Group::Pubsub => "pubsub",
             Group::Scripting => "scripting",
-        }
-    }
-}
-
-/// Kind of an argument in `COMMAND DOCS`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArgKind {
-    /// A key.
-    Key,
-    /// Any string.
-    String,
-    /// An integer.
-    Integer,
-    /// A double.
-    Double,
-    /// A glob pattern.
-    Pattern,
-    /// Seconds since 1970.
-    UnixTime,
-    /// A bare word (the token itself).
-    PureToken,
-    /// One of the sub-arguments.
-    OneOf,
-    /// All of the sub-arguments, in order.
-    Block,
-}
-
-/// One argument in `COMMAND DOCS`.
-#[derive(Clone, Copy, Debug)]
-pub struct Arg {
-    /// Its name.
-    pub name: &'static str,
-    /// Its kind.
-    pub kind: ArgKind,
-    /// The word before it, if any.
-    pub token: Option<&'static str>,
-    /// May be left out.
-    pub optional: bool,
-    /// May be repeated.
-    pub multiple: bool,
-    /// When repeated, the word before it is repeated as well.
-    pub multiple_token: bool,
-    /// Sub-arguments of `OneOf` and `Block`.
-    pub args: &'static [Arg],
-}
-
-impl Arg {
-    /// A plain required argument.
-    pub const fn new(name: &'static str, kind: ArgKind) -> Arg {
-        Arg {
-            name,
-            kind,
-            token: None,
-            optional: false,
-            multiple: false,
-            multiple_token: false,
-            args: &[],
-        }
-    }
-    /// The same, with a word before it.
-    pub const fn token(self, token: &'static str) -> Arg {
-        Arg { token: Some(token), ..self }
-    }
-    /// The same, optional.
-    pub const fn optional(self) -> Arg {
-        Arg { optional: true, ..self }
-    }
-    /// The same, repeatable.
-    pub const fn multiple(self) -> Arg {
-        Arg { multiple: true, ..self }
-    }
-    /// The same, repeatable together with the word before it.
-    pub const fn multiple_token(self) -> Arg {
-        Arg { multiple: true, multiple_token: true, ..self }
-    }
-    /// A word that stands for itself.
-    pub const fn word(name: &'static str, token: &'static str) -> Arg {
-        Arg::new(name, ArgKind::PureToken).token(token)
-    }
-    /// One of several.
-    pub const fn one_of(name: &'static str, args: &'static [Arg]) -> Arg {
-        Arg {
-            name,
-            kind: ArgKind::OneOf,
-            token: None,
-            optional: false,
-            multiple: false,
-            multiple_token: false,
-            args,
-        }
-    }
-    /// Several in order.
-    pub const fn block(name: &'static str, args: &'static [Arg]) -> Arg {
-        Arg {
-            name,
-            kind: ArgKind::Block,
-            token: None,
-            optional: false,
-            multiple: false,
-            multiple_token: false,
-            args,
         }
     }
 }
