@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -221,6 +221,15 @@ impl Launch {
         self.try_start(home).unwrap_or_else(|e| panic!("{e}"))
     }
 
+    /// Ends a server, if it still runs, and starts another on its port; waits until that answers PING.
+    pub fn restart(&self, home: &Home, old: Server) -> Result<Server, StartError> {
+        let port = old.port.clone();
+        drop(old);
+        let mut server = self.spawn(home, port);
+        server.wait_ready(self.ready_timeout)?;
+        Ok(server)
+    }
+
     /// Starts without waiting.
     pub fn spawn(&self, home: &Home, port: Port) -> Server {
         let log = File::options().create(true).append(true).open(home.log()).expect("a log file");
@@ -255,12 +264,12 @@ impl std::fmt::Display for StartError {
     }
 }
 
-/// A port that no other test of this machine takes while it is held.
-#[derive(Debug)]
+/// A port that no other test of this machine takes while it, or a clone of it, is held.
+#[derive(Clone, Debug)]
 pub struct Port {
     /// Its number.
     pub number: u16,
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 impl Port {
@@ -274,7 +283,7 @@ impl Port {
             let path = dir.join(number.to_string());
             let Ok(lock) = File::options().create(true).append(true).open(path) else { continue };
             if lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
-                return Port { number, _lock: lock };
+                return Port { number, _lock: Arc::new(lock) };
             }
         }
         panic!("no free port")

@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod conformance;
 mod crash;
 mod docs;
 mod fuzz;
@@ -33,6 +34,8 @@ enum Command {
     Bench(bench::Options),
     /// Ringstone beside redis-server, the same load in turn, figures as a table
     Race(race::Options),
+    /// Redis's own test suite, beside what passes on redis-server; writes docs/compatibility.md
+    Conformance(conformance::Options),
     /// kill -9 under load, again and again, with a check of every acknowledged write
     Crash(crash::Options),
     /// cargo-fuzz targets
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Race(options) => race::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Docs(options) => docs::run(&options),

@@ -33,6 +33,30 @@ pub(crate) fn check(command: &mut Command) -> Result<(), String> {
     }
 }
 
+/// Installs the Debian packages of those programs, `(program, package)`, that are not on the PATH; says which.
+pub(crate) fn install(programs: &[(&str, &str)]) -> Result<(), String> {
+    let mut missing: Vec<&str> =
+        programs.iter().filter(|(p, _)| !on_path(p)).map(|(_, package)| *package).collect();
+    missing.dedup();
+    if missing.is_empty() {
+        println!("programs: all there");
+        return Ok(());
+    }
+    println!("missing, installing with apt-get: {}", missing.join(" "));
+    check(Command::new("apt-get").args(["update", "-qq"]))?;
+    check(
+        Command::new("apt-get")
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(&missing)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
 /// Steps done so far.
 #[derive(Default)]
 pub(crate) struct Steps {

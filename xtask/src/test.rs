@@ -2,12 +2,10 @@
 //!
 //! Invariant: everything but `redis-server` and its tools comes from this repository and the crates it names.
 
-use std::process::Command;
-
 use clap::Args;
 use ringstone_tests::server::{Binary, target_dir};
 
-use crate::step::{Steps, cargo, check, works};
+use crate::step::{Steps, cargo, check, install, works};
 
 /// Programs of Debian packages that the suites compare with.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -48,7 +46,7 @@ type Step = fn(&Options) -> Result<(), String>;
 
 fn steps_of() -> [(&'static str, Step); 8] {
     [
-        ("programs to compare with", |_| install_programs()),
+        ("programs to compare with", |_| install(PROGRAMS)),
         ("formatting", |_| check(&mut cargo(&["fmt", "--all", "--check"]))),
         ("lints", |_| {
             check(&mut cargo(&[
@@ -78,29 +76,6 @@ fn steps_of() -> [(&'static str, Step); 8] {
         }),
         ("crash loop", crash_loop),
     ]
-}
-
-fn install_programs() -> Result<(), String> {
-    let mut missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(p, _)| !on_path(p)).map(|(_, package)| *package).collect();
-    missing.dedup();
-    if missing.is_empty() {
-        println!("all there");
-        return Ok(());
-    }
-    println!("missing, installing with apt-get: {}", missing.join(" "));
-    check(Command::new("apt-get").args(["update", "-qq"]))?;
-    check(
-        Command::new("apt-get")
-            .args(["install", "-y", "-qq", "--no-install-recommends"])
-            .args(&missing)
-            .env("DEBIAN_FRONTEND", "noninteractive"),
-    )
-}
-
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
 fn tests() -> Result<(), String> {
