@@ -12,6 +12,8 @@ use std::os::fd::RawFd;
 use ringstone_engine::Span;
 use ringstone_proto::resp::Decoder;
 
+use crate::pubsub::Subscriptions;
+
 /// Names a connection of a shard: slot in the shard's slab, and how often that slot was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConnId {
@@ -128,6 +130,8 @@ pub struct Conn {
     pub decoder: Decoder,
     /// Arguments found of an incomplete command.
     pub spans: Vec<Span>,
+    /// What it is subscribed to; nothing when it is no subscriber.
+    pub subscriptions: Option<Box<Subscriptions>>,
     /// Since when the output has been above the soft limit, in ms since 1970.
     pub soft_limit_since_ms: Option<i64>,
     out: Vec<u8>,
@@ -169,6 +173,7 @@ impl Conn {
             inbuf: Vec::new(),
             decoder: Decoder::new(),
             spans: Vec::new(),
+            subscriptions: None,
             soft_limit_since_ms: None,
             out: Vec::new(),
             taken: 0,
@@ -203,6 +208,18 @@ impl Conn {
             Some(Pending::Ready { bytes, .. }) => bytes,
             _ => &mut self.out,
         }
+    }
+
+    /// Appends a message that is no reply: behind the replies so far, those that are still with other shards included.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if !self.closing && !self.close_after_reply {
+            self.reply_buffer().extend_from_slice(bytes);
+        }
+    }
+
+    /// True for a subscriber of anything.
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriptions.is_some()
     }
 
     /// Length of the buffer that [`Conn::reply_buffer`] gives, to take a reply back.

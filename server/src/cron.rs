@@ -104,16 +104,30 @@ impl Shard {
     fn close_idle_clients(&mut self) {
         let (now_ms, timeout_ms) = (self.now_ms, i64::from(self.config.timeout) * 1000);
         let mut late: Vec<ConnId> = Vec::new();
+        let mut slow: Vec<ConnId> = Vec::new();
         for conn in self.conns.iter_mut() {
+            if conn.soft_limit_since_ms.is_some() {
+                slow.push(conn.id);
+            }
             if now_ms - conn.last_ms > 2000 && conn.is_shrinkable() {
                 conn.shrink();
             }
-            if timeout_ms > 0 && !conn.blocked && now_ms - conn.last_ms > timeout_ms {
+            if timeout_ms > 0
+                && !conn.blocked
+                && !conn.is_subscriber()
+                && now_ms - conn.last_ms > timeout_ms
+            {
                 late.push(conn.id);
             }
         }
         for id in late {
             self.close_id(id);
+        }
+        for id in slow {
+            if let Some(mut conn) = self.conns.take(id) {
+                self.check_output_limit(&mut conn);
+                self.settle(conn);
+            }
         }
     }
 

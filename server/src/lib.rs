@@ -19,6 +19,7 @@ pub mod map;
 pub mod memory;
 pub mod msg;
 pub mod observe;
+pub mod pubsub;
 pub mod reactor;
 pub mod rt;
 pub mod shard;

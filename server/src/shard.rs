@@ -68,6 +68,8 @@ pub struct Shard {
     pub stats: Stats,
     /// CLIENT PAUSE.
     pub pause: crate::cmd::client::Pause,
+    /// Subscribers.
+    pub pubsub: crate::pubsub::PubSub,
     /// Connections whose output has to be looked at.
     pub dirty: Vec<crate::conn::ConnId>,
     /// Spans of the command at hand, kept to be used again.
@@ -124,6 +126,7 @@ impl Shard {
                 watches: crate::tx::watch::Watches::default(),
                 stats: Stats::default(),
                 pause: crate::cmd::client::Pause::default(),
+                pubsub: crate::pubsub::PubSub::default(),
                 dirty: Vec::new(),
                 spans: Vec::new(),
                 now_ms: crate::rt::clock::unix_ms(),
@@ -169,6 +172,7 @@ impl Shard {
         if !self.tx.stalled.is_empty() && !self.commit.is_stalled() {
             worked |= self.retry_stalled();
         }
+        self.push_all_late();
         worked |= self.commit_and_reply();
         worked
     }
@@ -204,7 +208,7 @@ impl Shard {
     /// Says that this shard is about to sleep; false when there is something to do first. Whoever has something for it from
     /// now on wakes it, until [`Mesh::unpark`].
     pub(crate) fn is_quiet(&mut self) -> bool {
-        if !self.dirty.is_empty() || !self.mesh.park() {
+        if !self.dirty.is_empty() || self.pubsub.has_late() || !self.mesh.park() {
             return false;
         }
         // Only now: a peer that makes a batch safe from here on finds this shard parked.

@@ -55,6 +55,8 @@ pub struct Shared {
     memory_peak: AtomicUsize,
     /// Which shards have replies that wait for other shards' logs.
     waiting: Vec<AtomicBool>,
+    /// Which shards have subscribers of which channels.
+    pub subscriptions: crate::pubsub::directory::Directory,
     /// Calls from threads that are no shards.
     mail: Vec<Mailbox>,
 }
@@ -164,6 +166,7 @@ impl Shared {
             memory_at_start: crate::memory::used_bytes(),
             memory_peak: AtomicUsize::new(0),
             waiting: (0..slots.shards()).map(|_| AtomicBool::new(false)).collect(),
+            subscriptions: Default::default(),
             mail: (0..slots.shards()).map(|_| Mailbox::default()).collect(),
         }
     }

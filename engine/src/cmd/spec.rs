@@ -41,7 +41,7 @@ bitflags::bitflags! {
         const FAST = 1 << 12;
         /// Allowed before AUTH.
         const NO_AUTH = 1 << 13;
-        /// May write although it is no write command.
+        /// May write, or tell others something, although it is no write command. COMMAND INFO keeps silent about it.
         const MAY_REPLICATE = 1 << 14;
         /// Not inside MULTI.
         const NO_MULTI = 1 << 15;
@@ -74,7 +74,6 @@ impl Flags {
             (Flags::ASKING, "asking"),
             (Flags::FAST, "fast"),
             (Flags::NO_AUTH, "no_auth"),
-            (Flags::MAY_REPLICATE, "may_replicate"),
             (Flags::NO_MULTI, "no_multi"),
             (Flags::MOVABLEKEYS, "movablekeys"),
             (Flags::ALLOW_BUSY, "allow_busy"),

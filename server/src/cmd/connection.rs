@@ -31,6 +31,13 @@ static PING: HostCommand = HostCommand {
         ..Spec::DEFAULT
     },
     run: |host, args| match args.len() {
+        1 | 2 if host.conn.is_subscriber() && !host.conn.resp3 => {
+            let mut reply = host.reply();
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(args.at(1));
+            Ok(Outcome::Done)
+        }
         1 => {
             host.reply().simple("PONG");
             Ok(Outcome::Done)
@@ -243,6 +250,7 @@ static RESET: HostCommand = HostCommand {
         ..Spec::DEFAULT
     },
     run: |host, _| {
+        host.shard.drop_subscriptions(host.conn);
         let conn = &mut *host.conn;
         conn.db = 0;
         conn.resp3 = false;

@@ -11,6 +11,7 @@ use ringstone_persist::log::Health;
 use super::HostCommand;
 use crate::ask::ask_all;
 use crate::config::Config;
+use crate::pubsub::Kind;
 use crate::rt::clock;
 use crate::shard::Shard;
 use crate::shared::Shared;
@@ -329,7 +330,8 @@ fn persistence(out: &mut String, all: &Facts, shared: &Shared, config: &Config) 
     }
 }
 
-fn stats(out: &mut String, all: &Facts, _: &Shared, _: &Config) {
+fn stats(out: &mut String, all: &Facts, shared: &Shared, _: &Config) {
+    let subscribed = |kind| shared.subscriptions.len(kind);
     let stats = &all.stats;
     line!(out, "# Stats");
     line!(out, "total_connections_received:{}", stats.connections);
@@ -348,9 +350,9 @@ fn stats(out: &mut String, all: &Facts, _: &Shared, _: &Config) {
     line!(out, "evicted_clients:0");
     line!(out, "keyspace_hits:{}", all.hits);
     line!(out, "keyspace_misses:{}", all.misses);
-    line!(out, "pubsub_channels:0");
-    line!(out, "pubsub_patterns:0");
-    line!(out, "pubsubshard_channels:0");
+    line!(out, "pubsub_channels:{}", subscribed(Kind::Channel));
+    line!(out, "pubsub_patterns:{}", subscribed(Kind::Pattern));
+    line!(out, "pubsubshard_channels:{}", subscribed(Kind::ShardChannel));
     line!(out, "latest_fork_usec:0");
     line!(out, "total_forks:0");
     line!(out, "migrate_cached_sockets:0");

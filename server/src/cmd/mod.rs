@@ -8,6 +8,7 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod info;
+pub mod pubsub;
 pub mod save;
 pub mod shutdown;
 
@@ -81,6 +82,7 @@ const FAMILIES: &[&[&HostCommand]] = &[
     config::COMMANDS,
     debug::COMMANDS,
     info::COMMANDS,
+    pubsub::COMMANDS,
     save::COMMANDS,
     shutdown::COMMANDS,
 ];

@@ -21,6 +21,19 @@ pub struct Admitted<'a> {
 /// Only this file can make one.
 struct Proof;
 
+/// What a subscriber may do in RESP2, where a push cannot be told from a reply.
+const MAY_SUBSCRIBERS: &[&str] = &[
+    "ping",
+    "psubscribe",
+    "punsubscribe",
+    "quit",
+    "reset",
+    "ssubscribe",
+    "subscribe",
+    "sunsubscribe",
+    "unsubscribe",
+];
+
 impl Shard {
     /// Takes one command through the steps.
     pub(crate) fn command(&mut self, conn: &mut Conn, args: Args<'_>) {
@@ -31,6 +44,9 @@ impl Shard {
         match self.admit(conn, args) {
             Ok(admitted) => self.route(conn, admitted),
             Err(error) => self.reply_error(conn, &error),
+        }
+        if self.pubsub.has_late() {
+            self.push_late(conn);
         }
     }
 
@@ -52,6 +68,12 @@ impl Shard {
         if flags.contains(Flags::WRITE) || entry.spec.name == "ping" {
             self.commit
                 .check_writable(self.config.stop_writes_on_bgsave_error, &self.shared.saving)?;
+        }
+        if conn.is_subscriber() && !conn.resp3 && !MAY_SUBSCRIBERS.contains(&entry.spec.name) {
+            return Err(Error::owned(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+                entry.spec.name
+            )));
         }
         Ok(Admitted { entry, args, _proof: Proof })
     }

@@ -175,6 +175,7 @@ impl Shard {
     pub(crate) fn close(&mut self, conn: &mut Conn) {
         if !conn.closing {
             conn.closing = true;
+            self.drop_subscriptions(conn);
             socket::shutdown(conn.fd);
             if conn.receiving {
                 self.net.cancel(

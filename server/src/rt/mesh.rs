@@ -116,6 +116,11 @@ impl<M> Mesh<M> {
         }
     }
 
+    /// A shard whose ring is full, so that messages for it pile up here.
+    pub fn crowded(&self) -> Option<usize> {
+        self.out.iter().position(|out| out.as_ref().is_some_and(|out| !out.overflow.is_empty()))
+    }
+
     /// Pushes what waited, and calls `wake(ring_fd)` for each parked shard that has something to read.
     pub fn flush(&mut self, mut wake: impl FnMut(RawFd)) {
         if self.out.iter().flatten().all(|out| !out.dirty) {

@@ -23,11 +23,14 @@ pub(super) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
         bytes.map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default()
     };
     let mut flags = String::new();
-    if conn.close_after_reply {
-        flags.push('c');
+    if conn.is_subscriber() {
+        flags.push('P');
     }
     if conn.blocked {
         flags.push('b');
+    }
+    if conn.close_after_reply {
+        flags.push('c');
     }
     if conn.unix {
         flags.push('U');
@@ -41,9 +44,11 @@ pub(super) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     if flags.is_empty() {
         flags.push('N');
     }
+    let (channels, patterns, shard_channels) =
+        conn.subscriptions.as_ref().map_or((0, 0, 0), |all| all.counts());
     let memory = conn.inbuf.capacity() + conn.output_capacity() + size_of::<Conn>();
     format!(
-        "id={} addr={peer} laddr={local} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} \
+        "id={} addr={peer} laddr={local} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shard_channels} multi=-1 qbuf={} \
          qbuf-free={} argv-mem={args_bytes} multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user=default \
          redir=-1 resp={} lib-name={} lib-ver={}",
         conn.client_id,
@@ -133,7 +138,7 @@ pub(super) static LIST: HostCommand = HostCommand {
     },
     run: |host, args| {
         let filter = if args.len() == 4 && args.is(2, "TYPE") {
-            Filter::Normal(is_normal_type(args.at(3))?)
+            Filter::Type(ClientType::parse(args.at(3))?)
         } else if args.len() > 3 && args.is(2, "ID") {
             // Numbers that no client has, negative ones among them, name nobody.
             let ids: Option<Vec<i64>> = args.iter_from(3).map(parse_i64).collect();
@@ -145,17 +150,21 @@ pub(super) static LIST: HostCommand = HostCommand {
         };
         let mine = (
             host.conn.client_id,
+            ClientType::of(host.conn),
             line(host.conn, args, host.shard.now_ms, &host.shard.config.unixsocket.clone()),
         );
         host.later(|shard| async move {
             let lists = ask_all(&shard, Shard::client_lines).await;
-            let mut all: Vec<(u64, String)> =
-                lists.into_iter().flatten().filter(|(id, _)| *id != mine.0).collect();
+            let mut all: Vec<Line> =
+                lists.into_iter().flatten().filter(|(id, ..)| *id != mine.0).collect();
             all.push(mine);
-            all.sort_unstable_by_key(|(id, _)| *id);
+            all.sort_unstable_by_key(|(id, ..)| *id);
             let lines: Vec<&str> = match &filter {
-                Filter::Normal(false) => Vec::new(),
-                Filter::All | Filter::Normal(true) => all.iter().map(|(_, line)| &**line).collect(),
+                Filter::All => all.iter().map(|(_, _, line)| &**line).collect(),
+                Filter::Type(wanted) => {
+                    let these = all.iter().filter(|(_, found, _)| found == wanted);
+                    these.map(|(_, _, line)| &**line).collect()
+                }
                 // In the order asked for, and as often.
                 Filter::Ids(ids) => ids.iter().filter_map(|id| find(&all, *id)).collect(),
             };
@@ -168,36 +177,57 @@ pub(super) static LIST: HostCommand = HostCommand {
 
 enum Filter {
     All,
-    /// All are normal clients as long as there are no others.
-    Normal(bool),
+    Type(ClientType),
     Ids(Vec<i64>),
 }
 
-fn find(lines: &[(u64, String)], id: i64) -> Option<&str> {
+/// A client's number, its type, and its line.
+type Line = (u64, ClientType, String);
+
+fn find(lines: &[Line], id: i64) -> Option<&str> {
     let id = u64::try_from(id).ok()?;
-    lines.iter().find(|(known, _)| *known == id).map(|(_, line)| &**line)
+    lines.iter().find(|(known, ..)| *known == id).map(|(_, _, line)| &**line)
 }
 
-/// True for `normal`, false for the other types that Redis knows.
-pub(super) fn is_normal_type(word: &[u8]) -> Result<bool, Error> {
-    let lower = word.to_ascii_lowercase();
-    match lower.as_slice() {
-        b"normal" => Ok(true),
-        b"master" | b"slave" | b"replica" | b"pubsub" => Ok(false),
-        _ => Err(Error::owned(format!(
-            "ERR Unknown client type '{}'",
-            String::from_utf8_lossy(word)
-        ))),
+/// The types that CLIENT LIST and CLIENT KILL tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientType {
+    Normal,
+    /// Subscribed to something.
+    PubSub,
+    /// Of the types that only replication has.
+    Replication,
+}
+
+impl ClientType {
+    pub(super) fn parse(word: &[u8]) -> Result<ClientType, Error> {
+        let lower = word.to_ascii_lowercase();
+        match lower.as_slice() {
+            b"normal" => Ok(ClientType::Normal),
+            b"pubsub" => Ok(ClientType::PubSub),
+            b"master" | b"slave" | b"replica" => Ok(ClientType::Replication),
+            _ => Err(Error::owned(format!(
+                "ERR Unknown client type '{}'",
+                String::from_utf8_lossy(word)
+            ))),
+        }
+    }
+
+    pub(super) fn of(conn: &Conn) -> ClientType {
+        if conn.is_subscriber() { ClientType::PubSub } else { ClientType::Normal }
     }
 }
 
 impl Shard {
-    fn client_lines(&mut self) -> Vec<(u64, String)> {
+    fn client_lines(&mut self) -> Vec<Line> {
         let (now_ms, path) = (self.now_ms, self.config.unixsocket.clone());
         self.conns
             .iter_mut()
             .filter(|conn| !conn.closing)
-            .map(|conn| (conn.client_id, line(conn, Args::new(&[], &[]), now_ms, &path)))
+            .map(|conn| {
+                let line = line(conn, Args::new(&[], &[]), now_ms, &path);
+                (conn.client_id, ClientType::of(conn), line)
+            })
             .collect()
     }
 }

@@ -8,7 +8,7 @@ use ringstone_engine::{Args, Error, Tree};
 
 use super::super::{Host, HostCommand, Outcome};
 use super::ADMIN_SUB;
-use super::info::{addresses, is_normal_type};
+use super::info::{ClientType, addresses};
 use crate::ask::ask_all;
 use crate::conn::{Conn, ConnId};
 use crate::shard::Shard;
@@ -61,7 +61,7 @@ pub(super) static KILL: HostCommand = HostCommand {
 #[derive(Clone, Default)]
 struct Filter {
     id: Option<u64>,
-    normal: Option<bool>,
+    wanted: Option<ClientType>,
     default_user: Option<bool>,
     peer: Option<String>,
     local: Option<String>,
@@ -74,7 +74,7 @@ impl Filter {
         let (peer, local) =
             if wants_address { addresses(conn, unix_path) } else { Default::default() };
         self.id.is_none_or(|id| id == conn.client_id)
-            && self.normal != Some(false)
+            && self.wanted.is_none_or(|wanted| wanted == ClientType::of(conn))
             && self.default_user != Some(false)
             && self.peer.as_ref().is_none_or(|wanted| *wanted == peer)
             && self.local.as_ref().is_none_or(|wanted| *wanted == local)
@@ -120,7 +120,7 @@ fn parse(args: Args<'_>, me: u64) -> Result<Filter, Error> {
             let id = parse_i64(value).filter(|id| *id > 0).and_then(|id| u64::try_from(id).ok());
             filter.id = Some(id.ok_or(Error::text("ERR client-id should be greater than 0"))?);
         } else if args.is(at, "TYPE") {
-            filter.normal = Some(is_normal_type(value)?);
+            filter.wanted = Some(ClientType::parse(value)?);
         } else if args.is(at, "ADDR") {
             filter.peer = Some(text(value));
         } else if args.is(at, "LADDR") {
