@@ -102,6 +102,10 @@ pub struct Conn {
     pub no_evict: bool,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// MULTI and WATCH, while there is one of them.
+    pub tx: Option<Box<crate::tx::multi::Tx>>,
+    /// A command of a transaction is running: nothing may wait for the keyspace.
+    pub in_exec: bool,
     /// Name and library, when given.
     pub info: Option<Box<ClientInfo>>,
     /// When it connected, in ms since 1970.
@@ -159,6 +163,8 @@ impl Conn {
             reply_mode: ReplyMode::On,
             no_evict: false,
             no_touch: false,
+            tx: None,
+            in_exec: false,
             info: None,
             since_ms: now_ms,
             last_ms: now_ms,
@@ -183,6 +189,18 @@ impl Conn {
             holds: VecDeque::new(),
             pending: VecDeque::new(),
             pending_first: 0,
+        }
+    }
+
+    /// Between MULTI and EXEC.
+    pub fn is_queueing(&self) -> bool {
+        self.tx.as_ref().is_some_and(|tx| tx.queue.is_some())
+    }
+
+    /// A command was refused: if it was to be queued, EXEC will be refused too.
+    pub fn fail_queue(&mut self) {
+        if let Some(queue) = self.tx.as_mut().and_then(|tx| tx.queue.as_mut()) {
+            queue.fail();
         }
     }
 

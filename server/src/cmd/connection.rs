@@ -251,6 +251,7 @@ static RESET: HostCommand = HostCommand {
     },
     run: |host, _| {
         host.shard.drop_subscriptions(host.conn);
+        host.shard.forget_tx(host.conn);
         let conn = &mut *host.conn;
         conn.db = 0;
         conn.resp3 = false;

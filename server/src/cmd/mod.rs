@@ -11,6 +11,7 @@ pub mod info;
 pub mod pubsub;
 pub mod save;
 pub mod shutdown;
+pub mod transaction;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -85,6 +86,7 @@ const FAMILIES: &[&[&HostCommand]] = &[
     pubsub::COMMANDS,
     save::COMMANDS,
     shutdown::COMMANDS,
+    transaction::COMMANDS,
 ];
 
 /// All host commands, subcommands not listed.

@@ -42,8 +42,16 @@ impl Shard {
         conn.last_ms = self.now_ms;
         self.mark_dirty(conn);
         match self.admit(conn, args) {
+            Ok(Admitted { entry, args, .. })
+                if conn.is_queueing() && !crate::tx::multi::runs_in_multi(entry) =>
+            {
+                self.queue_command(conn, entry, args);
+            }
             Ok(admitted) => self.route(conn, admitted),
-            Err(error) => self.reply_error(conn, &error),
+            Err(error) => {
+                conn.fail_queue();
+                self.reply_error(conn, &error);
+            }
         }
         if self.pubsub.has_late() {
             self.push_late(conn);
@@ -74,6 +82,9 @@ impl Shard {
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
                 entry.spec.name
             )));
+        }
+        if conn.is_queueing() && flags.contains(Flags::NO_MULTI) {
+            return Err(Error::text("ERR Command not allowed inside a transaction"));
         }
         Ok(Admitted { entry, args, _proof: Proof })
     }

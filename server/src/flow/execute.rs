@@ -150,7 +150,7 @@ impl Shard {
 
     /// Runs a command and says for which batch its reply has to wait: the open one if it wrote, the one that wrote its keys
     /// last if that is not safe yet, else none (0).
-    fn run_and_note(
+    pub(crate) fn run_and_note(
         &mut self,
         db: usize,
         resp3: bool,

@@ -163,6 +163,7 @@ impl Shard {
             self.start_receiving(&mut conn);
         }
         if conn.closing && !conn.receiving && !conn.is_sending() {
+            self.forget_tx(&mut conn);
             socket::close(conn.fd);
             self.shared.clients.fetch_sub(1, Ordering::Relaxed);
             self.conns.forget(conn.id);

@@ -17,6 +17,7 @@ use crate::msg::{Hop, Msg};
 use crate::shard::Shard;
 use crate::table::{Entry, Run};
 use crate::tx::locks::{KeyHash, Need};
+use crate::tx::multi::Queue;
 use crate::tx::{LocalCommand, Waiter};
 
 /// Positions of a command's keys.
@@ -34,7 +35,9 @@ impl Shard {
     /// Sends an admitted command where it belongs.
     pub(crate) fn route(&mut self, conn: &mut Conn, command: Admitted<'_>) {
         let Admitted { entry, args, .. } = command;
-        if self.pause.holds(entry.spec, self.now_ms) {
+        let executes_writes = entry.spec.name == "exec"
+            && conn.tx.as_ref().and_then(|tx| tx.queue.as_ref()).is_some_and(Queue::writes);
+        if self.pause.holds(entry.spec, executes_writes, self.now_ms) {
             return self.wait_for_unpause(conn, entry, args);
         }
         if let Run::Host(run) = entry.run {

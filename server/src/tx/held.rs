@@ -149,6 +149,16 @@ impl Held {
         self.fetch(needed).await
     }
 
+    /// Brings these keys here; false when they are not held.
+    pub async fn fetch_named(&mut self, keys: &[(usize, Vec<u8>)]) -> bool {
+        let needed = {
+            let this = self.shard.borrow();
+            let owner = |key: &[u8]| this.shared.slots.shard_of_key(key);
+            keys.iter().map(|(db, key)| (owner(key), *db, key.clone())).collect()
+        };
+        self.fetch(needed).await
+    }
+
     /// Brings the keys here that follow from the data at those that the command names; false when they are not held.
     pub async fn fetch_derived(&mut self, call: &Call<'_>) -> bool {
         let Some(derived) = call.entry.spec.derived_keys.filter(|d| (d.wanted)(call.args)) else {
@@ -308,10 +318,7 @@ async fn borrow_keys(shard: &ShardRef, keys: &[LentKey]) -> (u64, Vec<LentEntry>
         if !refused {
             return (number, lent);
         }
-        let mut this = shard.borrow_mut();
-        let home = this.by_owner(lent);
-        this.end_transaction(number, None, &owners, home, Vec::new());
-        drop(this);
+        shard.borrow_mut().give_up(number, &owners, lent);
         crate::rt::exec::yield_now().await;
     }
 }
@@ -357,6 +364,12 @@ impl Shard {
             }
         }
         home
+    }
+
+    /// Gives back what a transaction was lent that has to start again.
+    fn give_up(&mut self, number: u64, owners: &[usize], lent: Vec<LentEntry>) {
+        let home = self.by_owner(lent);
+        self.end_transaction(number, None, owners, home, Vec::new());
     }
 
     fn split_touched(&self, touched: Vec<(usize, Vec<u8>)>) -> Vec<Vec<(usize, Vec<u8>)>> {

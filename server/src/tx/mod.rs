@@ -21,6 +21,7 @@ pub mod global;
 pub mod held;
 pub mod lend;
 pub mod locks;
+pub mod multi;
 pub mod watch;
 
 use ringstone_engine::{ArgBuf, Keyspace};

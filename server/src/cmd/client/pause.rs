@@ -23,10 +23,12 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// True when a command of this row has to wait at `now_ms`.
-    pub fn holds(&self, spec: &Spec, now_ms: i64) -> bool {
+    /// True when a command of this row, which may write beyond what the row says, has to wait at `now_ms`.
+    pub fn holds(&self, spec: &Spec, writes: bool, now_ms: i64) -> bool {
         now_ms < self.until_ms
-            && (!self.writes_only || spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE))
+            && (!self.writes_only
+                || writes
+                || spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE))
             && !spec.name.starts_with("client|")
     }
 

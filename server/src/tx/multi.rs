@@ -1,0 +1,325 @@
+//! MULTI: commands are queued, EXEC runs them as one unit.
+//!
+//! | what the queue needs | way |
+//! |---|---|
+//! | keys of this shard, nobody has them, nothing has to wait | run at once, in the batch at hand |
+//! | keys of other shards, or some that others have | [`Held::keys`], watched keys among them |
+//! | the whole keyspace | [`Held::whole`] |
+//!
+//! Either way all effects are in one frame of the log.
+
+use std::sync::atomic::Ordering;
+
+use ringstone_engine::cmd::Flags;
+use ringstone_engine::keyspace::Mode;
+use ringstone_engine::num::parse_i64;
+use ringstone_engine::{ArgBuf, Args, Error, Reply, Tree};
+
+use super::held::{Call, Held, LentKey};
+use super::watch::Dirty;
+use crate::cmd::{Host, Outcome};
+use crate::conn::{BatchId, Conn, ConnId};
+use crate::flow::execute::RespReply;
+use crate::shard::{Shard, ShardRef};
+use crate::table::{Entry, Run};
+
+/// Commands of the server that never wait for anything.
+const INSTANT: &[&str] = &["ping", "echo", "select", "time", "lastsave"];
+
+/// What a connection has of MULTI and WATCH.
+#[derive(Default)]
+pub struct Tx {
+    /// There between MULTI and EXEC.
+    pub queue: Option<Queue>,
+    /// Keys watched, with their databases.
+    pub watched: Vec<(usize, Vec<u8>)>,
+    /// Raised when one of them was changed.
+    pub dirty: Dirty,
+}
+
+/// Commands between MULTI and EXEC.
+pub struct Queue {
+    commands: Vec<Queued>,
+    /// A command was refused: EXEC will be as well.
+    failed: bool,
+    /// The database that will be selected after the commands so far.
+    db: usize,
+    writes: bool,
+}
+
+struct Queued {
+    entry: &'static Entry,
+    args: ArgBuf,
+    db: usize,
+}
+
+impl Queue {
+    /// An empty queue; `db` is the selected database.
+    pub fn new(db: usize) -> Queue {
+        Queue { commands: Vec::new(), failed: false, db, writes: false }
+    }
+
+    /// Number of commands.
+    pub fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// True when no command is queued.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// True when a command may write.
+    pub fn writes(&self) -> bool {
+        self.writes
+    }
+
+    /// EXEC will be refused.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// Bytes that the queued commands take.
+    pub fn memory_bytes(&self) -> usize {
+        let args = self.commands.iter().map(|queued| queued.args.len_bytes());
+        args.sum::<usize>() + self.commands.capacity() * size_of::<Queued>()
+    }
+
+    fn push(&mut self, entry: &'static Entry, args: Args<'_>, databases: usize) {
+        self.commands.push(Queued { entry, args: ArgBuf::from(args), db: self.db });
+        self.writes |= entry.spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE);
+        if entry.spec.name == "select"
+            && let Some(db) = parse_i64(args.at(1)).and_then(|db| usize::try_from(db).ok())
+            && db < databases
+        {
+            self.db = db;
+        }
+    }
+}
+
+impl Shard {
+    /// Queues an admitted command behind MULTI.
+    pub(crate) fn queue_command(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
+        let databases = self.keyspace.databases();
+        if let Some(queue) = conn.tx.as_mut().and_then(|tx| tx.queue.as_mut()) {
+            queue.push(entry, args, databases);
+        }
+        let mark = conn.reply_mark();
+        let resp3 = conn.resp3;
+        RespReply::new(conn.reply_buffer(), resp3).simple("QUEUED");
+        self.after_reply(conn, mark);
+    }
+
+    /// Forgets MULTI and WATCH of a connection.
+    pub(crate) fn forget_tx(&mut self, conn: &mut Conn) {
+        if let Some(tx) = conn.tx.take() {
+            self.unwatch(&tx);
+        }
+    }
+
+    /// Ends the watching of a connection's keys, on all shards.
+    pub(crate) fn unwatch(&mut self, tx: &Tx) {
+        for (_, key) in &tx.watched {
+            let (key, dirty) = (key.clone(), Dirty::clone(&tx.dirty));
+            let owner = self.shared.slots.shard_of_key(&key);
+            self.call(owner, move |there| there.unwatch_key(&key, &dirty));
+        }
+    }
+
+    /// EXEC.
+    pub(crate) fn exec(&mut self, conn: &mut Conn) -> Result<Outcome, Error> {
+        let Some(mut tx) = conn.tx.take_if(|tx| tx.queue.is_some()) else {
+            return Err(Error::text("ERR EXEC without MULTI"));
+        };
+        let queue = tx.queue.take().unwrap_or_else(|| Queue::new(conn.db));
+        if let Err(error) = self.may_exec(&queue) {
+            self.unwatch(&tx);
+            return Err(error);
+        }
+        if !self.can_exec_here(&tx, &queue) {
+            return self.exec_held(conn, *tx, queue);
+        }
+        let changed = self.is_changed_here(&tx);
+        self.unwatch(&tx);
+        if changed {
+            let resp3 = conn.resp3;
+            RespReply::new(conn.reply_buffer(), resp3).null_array();
+        } else {
+            self.exec_here(conn, queue);
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn may_exec(&self, queue: &Queue) -> Result<(), Error> {
+        if queue.failed {
+            return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
+        }
+        if queue.writes {
+            let stop_on_save_error = self.config.stop_writes_on_bgsave_error;
+            let writable = self.commit.check_writable(stop_on_save_error, &self.shared.saving);
+            writable.map_err(|e| {
+                Error::owned(format!("EXECABORT Transaction discarded because of: {e}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn can_exec_here(&mut self, tx: &Tx, queue: &Queue) -> bool {
+        let one = self.shards() == 1;
+        let is_here =
+            |shard: &Shard, key: &[u8]| one || shard.shared.slots.shard_of_key(key) == shard.index;
+        if !self.tx.stalled.is_empty() || !tx.watched.iter().all(|(_, key)| is_here(self, key)) {
+            return false;
+        }
+        queue.commands.iter().all(|Queued { entry, args, db }| match entry.run {
+            Run::Host(_) => INSTANT.contains(&entry.spec.name),
+            Run::Data(_) => {
+                let args = args.as_args();
+                let positions = entry.spec.key_positions(args).unwrap_or_default();
+                (one || !self.needs_whole(entry, args))
+                    && positions.iter().all(|at| is_here(self, args.at(*at)))
+                    && self.may_run_now(*db, entry, args)
+            }
+        })
+    }
+
+    fn is_changed_here(&mut self, tx: &Tx) -> bool {
+        // A key whose time is up is changed, whether or not somebody has noticed.
+        for (db, key) in &tx.watched {
+            self.has_live_key(*db, key);
+        }
+        self.observe();
+        tx.dirty.load(Ordering::Acquire)
+    }
+
+    fn exec_here(&mut self, conn: &mut Conn, queue: Queue) {
+        let (mark, resp3, mut batch) = (conn.reply_mark(), conn.resp3, 0);
+        self.keyspace.set_quiet(conn.no_touch);
+        RespReply::new(conn.reply_buffer(), resp3).array(queue.len());
+        for Queued { entry, args, db } in &queue.commands {
+            self.stats.commands += 1;
+            match entry.run {
+                Run::Data(_) => {
+                    let resp3 = conn.resp3;
+                    let reply = conn.reply_buffer();
+                    batch = batch.max(self.run_and_note(*db, resp3, entry, args.as_args(), reply));
+                }
+                Run::Host(run) => {
+                    if let Err(error) = run(&mut Host { shard: self, conn }, args.as_args()) {
+                        let resp3 = conn.resp3;
+                        RespReply::new(conn.reply_buffer(), resp3).error(&error);
+                    }
+                }
+            }
+        }
+        if batch > 0 {
+            conn.hold_since(mark, batch);
+        }
+        self.observe();
+    }
+
+    fn exec_held(&mut self, conn: &mut Conn, tx: Tx, queue: Queue) -> Result<Outcome, Error> {
+        let me = self.me().ok_or(Error::text("ERR the server is shutting down"))?;
+        self.stats.transactions += 1;
+        conn.blocked = true;
+        let id = conn.id;
+        let mut keys: Vec<LentKey> = Vec::new();
+        let mut whole = false;
+        for Queued { entry, args, db } in &queue.commands {
+            if matches!(entry.run, Run::Data(_)) {
+                whole |= self.needs_whole(entry, args.as_args());
+                keys.extend(self.lent_keys(*db, entry, args.as_args()));
+            }
+        }
+        for (db, key) in &tx.watched {
+            keys.push((self.shared.slots.shard_of_key(key), *db, key.clone()));
+        }
+        self.queues.spawn(async move {
+            let held = if whole { Held::whole(&me).await } else { Held::keys(&me, keys).await };
+            let (bytes, batch) = exec_in(held, id, &tx, &queue).await;
+            me.borrow_mut().unwatch(&tx);
+            me.borrow_mut().finish_raw(id, &bytes, batch);
+        });
+        Ok(Outcome::Silent)
+    }
+}
+
+async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>, BatchId) {
+    let mut bytes = Vec::new();
+    let shard = ShardRef::clone(held.shard());
+    let settings = shard.borrow_mut().conns.get(id).map(|conn| (conn.resp3, conn.no_touch));
+    let (mut resp3, no_touch) = settings.unwrap_or_default();
+    if is_changed(&mut held, tx).await {
+        RespReply::new(&mut bytes, resp3).null_array();
+        return (bytes, held.end());
+    }
+    RespReply::new(&mut bytes, resp3).array(queue.len());
+    for Queued { entry, args, db } in &queue.commands {
+        let args = args.as_args();
+        shard.borrow_mut().stats.commands += 1;
+        match entry.run {
+            Run::Data(_) => {
+                let call = Call { db: *db, resp3, no_touch, entry, args };
+                held.run_any(&call, &mut RespReply::new(&mut bytes, resp3)).await;
+            }
+            Run::Host(run) => {
+                let reply = run_host(&shard, id, run, args).await;
+                resp3 = shard.borrow_mut().conns.get(id).map_or(resp3, |conn| conn.resp3);
+                match reply {
+                    HostReply::Bytes(reply) => bytes.extend_from_slice(&reply),
+                    HostReply::Tree(tree) => {
+                        tree.write_to(&mut RespReply::new(&mut bytes, resp3));
+                    }
+                }
+            }
+        }
+    }
+    (bytes, held.end())
+}
+
+async fn is_changed(held: &mut Held, tx: &Tx) -> bool {
+    if tx.dirty.load(Ordering::Acquire) {
+        return true;
+    }
+    let now_ms = held.shard().borrow().now_ms;
+    if held.is_whole() {
+        let keys = tx.watched.clone();
+        held.fetch_named(&keys).await;
+    }
+    let before = held.data().effects.count();
+    for (db, key) in &tx.watched {
+        // A key whose time is up is removed by the look at it.
+        held.data().db(*db, now_ms, Mode::Live).peek(key);
+    }
+    held.data().effects.count() != before
+}
+
+enum HostReply {
+    Bytes(Vec<u8>),
+    Tree(Tree),
+}
+
+/// Runs a command of the server for a connection that waits for EXEC.
+async fn run_host(shard: &ShardRef, id: ConnId, run: crate::cmd::Run, args: Args<'_>) -> HostReply {
+    let task = {
+        let mut this = shard.borrow_mut();
+        let Some(mut conn) = this.conns.take(id) else { return HostReply::Bytes(Vec::new()) };
+        let mark = conn.reply_mark();
+        conn.in_exec = true;
+        let outcome = run(&mut Host { shard: &mut this, conn: &mut conn }, args);
+        conn.in_exec = false;
+        let bytes = conn.reply_buffer().split_off(mark);
+        this.conns.put_back(conn);
+        match outcome {
+            Ok(Outcome::Later(task)) => task,
+            Ok(Outcome::Done | Outcome::Silent) => return HostReply::Bytes(bytes),
+            Err(error) => return HostReply::Tree(Tree::Error(error)),
+        }
+    };
+    HostReply::Tree(task.await)
+}
+
+/// True when a command is one of those that MULTI does not queue.
+pub fn runs_in_multi(entry: &Entry) -> bool {
+    matches!(entry.spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}

@@ -1,0 +1,224 @@
+//! MULTI, EXEC, WATCH over one and several shards.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringstone_tests::resp::{Conn, Value};
+use ringstone_tests::server::{Home, Launch, Server};
+
+fn on_shards(test: impl Fn(&Server)) {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let server =
+            Launch::ringstone().shards(shards).set("enable-debug-command", "yes").start(&home);
+        test(&server);
+    }
+}
+
+fn texts(reply: &Value) -> Vec<String> {
+    reply.items().iter().map(Value::text).collect()
+}
+
+#[test]
+fn exec_runs_what_was_queued_over_any_shards() {
+    on_shards(|server| {
+        let mut conn = server.conn();
+        assert_eq!(conn.line("MULTI").text(), "OK");
+        for line in ["SET a 1", "SET b 2", "MGET a b c d", "INCR a", "LPUSH a x", "DBSIZE", "PING"]
+        {
+            assert_eq!(conn.line(line).text(), "QUEUED", "{line}");
+        }
+        let reply = conn.line("EXEC");
+        let items = reply.items();
+        assert_eq!(texts(&items[2]), ["1", "2", "", ""]);
+        assert_eq!(items[3].int(), Some(2));
+        assert!(items[4].is_error(), "{:?}", items[4]);
+        assert_eq!(items[5].int(), Some(2));
+        assert_eq!(items[6].text(), "PONG");
+        assert_eq!(conn.line("GET a").text(), "2");
+    });
+}
+
+#[test]
+fn a_refused_command_aborts_the_whole() {
+    on_shards(|server| {
+        let mut conn = server.conn();
+        conn.line("MULTI");
+        conn.line("SET k v");
+        assert!(conn.line("NOSUCHCOMMAND").is_error());
+        assert!(conn.line("EXEC").text().starts_with("EXECABORT"));
+        assert_eq!(conn.line("EXISTS k").int(), Some(0));
+        assert_eq!(conn.line("EXEC").text(), "ERR EXEC without MULTI");
+        assert_eq!(conn.line("DISCARD").text(), "ERR DISCARD without MULTI");
+    });
+}
+
+#[test]
+fn a_watched_key_that_changes_stops_exec() {
+    on_shards(|server| {
+        let (mut conn, mut other) = (server.conn(), server.conn());
+        let changes = [
+            "SET w 2",
+            "DEL w",
+            "APPEND w x",
+            "RENAME w w2",
+            "EXPIRE w 100",
+            "FLUSHDB",
+            "FLUSHALL",
+            "SWAPDB 0 1",
+            "MSET w 1 v 1 u 1 t 1",
+            "RENAME other w",
+            "COPY other w REPLACE",
+            "PEXPIREAT w 1",
+        ];
+        for change in changes {
+            conn.line("FLUSHALL");
+            conn.line("MSET w 1 other 5");
+            assert_eq!(conn.line("WATCH w x y z").text(), "OK");
+            assert!(!other.line(change).is_error(), "{change}");
+            conn.line("MULTI");
+            conn.line("SET done 1");
+            assert_eq!(conn.line("EXEC"), Value::Null, "{change}");
+            assert_eq!(conn.line("EXISTS done").int(), Some(0), "{change}");
+        }
+        for change in
+            ["SET q 2", "GET w", "DEL nothing", "SADD s 1", "SWAPDB 3 4", "EXPIRE nothing 100"]
+        {
+            conn.line("FLUSHALL");
+            conn.line("SET w 1");
+            conn.line("WATCH w x");
+            other.line(change);
+            conn.line("MULTI");
+            conn.line("SET done 1");
+            assert_eq!(texts(&conn.line("EXEC")), ["OK"], "{change}");
+        }
+    });
+}
+
+#[test]
+fn unwatch_discard_and_an_end_forget_what_is_watched() {
+    on_shards(|server| {
+        let (mut conn, mut other) = (server.conn(), server.conn());
+        conn.line("WATCH a b c d");
+        conn.line("UNWATCH");
+        other.line("MSET a 1 b 1 c 1 d 1");
+        conn.line("MULTI");
+        assert_eq!(conn.line("EXEC").items().len(), 0);
+        conn.line("WATCH a b c d");
+        conn.line("MULTI");
+        conn.line("DISCARD");
+        other.line("MSET a 1 b 1 c 1 d 1");
+        conn.line("MULTI");
+        conn.line("PING");
+        assert_eq!(conn.line("EXEC").items().len(), 1);
+    });
+}
+
+#[test]
+fn a_watched_key_that_expires_stops_exec_and_a_stale_one_does_not() {
+    on_shards(|server| {
+        let mut conn = server.conn();
+        conn.line("DEBUG SET-ACTIVE-EXPIRE 0");
+        conn.line("SET w 1 PX 5");
+        conn.line("WATCH w x y");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while conn.line("PTTL w").int() != Some(-2) {
+            assert!(Instant::now() < deadline);
+        }
+        conn.line("MULTI");
+        conn.line("PING");
+        assert_eq!(conn.line("EXEC"), Value::Null);
+
+        conn.line("SET stale 1 PXAT 1");
+        conn.line("WATCH stale x y");
+        conn.line("MULTI");
+        conn.line("PING");
+        assert_eq!(conn.line("EXEC").items().len(), 1);
+    });
+}
+
+/// Transfers between accounts keep their sum, whoever looks.
+#[test]
+fn transfers_under_watch_keep_the_sum() {
+    on_shards(|server| {
+        let accounts: Vec<String> = (0..8).map(|n| format!("account-{n}")).collect();
+        let mut conn = server.conn();
+        for account in &accounts {
+            conn.line(&format!("SET {account} 100"));
+        }
+        let port = server.port();
+        let movers: Vec<_> = (0..4u64)
+            .map(|seed| {
+                let accounts = accounts.clone();
+                thread::spawn(move || {
+                    let mut conn = Conn::connect(port).unwrap();
+                    let (mut done, mut x) = (0, seed * 7919 + 1);
+                    for _ in 0..300 {
+                        x = x
+                            .wrapping_mul(6_364_136_223_846_793_005)
+                            .wrapping_add(1_442_695_040_888_963_407);
+                        let (a, b) = ((x >> 33) as usize % 8, (x >> 40) as usize % 8);
+                        if a == b {
+                            continue;
+                        }
+                        let (a, b) = (&accounts[a], &accounts[b]);
+                        conn.line(&format!("WATCH {a} {b}"));
+                        let both = texts(&conn.line(&format!("MGET {a} {b}")));
+                        let both: Vec<i64> = both.iter().map(|n| n.parse().unwrap()).collect();
+                        conn.line("MULTI");
+                        conn.line(&format!("SET {a} {}", both[0] - 1));
+                        conn.line(&format!("SET {b} {}", both[1] + 1));
+                        done += i32::from(conn.line("EXEC") != Value::Null);
+                    }
+                    done
+                })
+            })
+            .collect();
+        let all = format!("MGET {}", accounts.join(" "));
+        while movers.iter().any(|mover| !mover.is_finished()) {
+            let sum: i64 = texts(&conn.line(&all)).iter().map(|n| n.parse::<i64>().unwrap()).sum();
+            assert_eq!(sum, 800);
+        }
+        let done: i32 = movers.into_iter().map(|mover| mover.join().unwrap()).sum();
+        assert!(done > 0);
+    });
+}
+
+#[test]
+fn select_within_multi_holds_for_what_follows() {
+    on_shards(|server| {
+        let mut conn = server.conn();
+        for line in ["MULTI", "SET a 0", "SELECT 5", "SET a 5", "SET b 5", "SELECT 99", "SET c 5"] {
+            conn.line(line);
+        }
+        let reply = conn.line("EXEC");
+        assert!(reply.items()[4].is_error());
+        assert_eq!(texts(&conn.line("MGET a b c")), ["5", "5", "5"]);
+        conn.line("SELECT 0");
+        assert_eq!(conn.line("GET a").text(), "0");
+    });
+}
+
+#[test]
+fn sort_follows_patterns_over_any_shards() {
+    on_shards(|server| {
+        let mut conn = server.conn();
+        conn.line("RPUSH l 1 2 3 4 5 6 7 8");
+        for n in 1..=8 {
+            conn.line(&format!("SET weight_{n} {}", 9 - n));
+            conn.line(&format!("HSET object_{n} name name-{n}"));
+        }
+        let reply = conn.line("SORT l BY weight_* GET object_*->name LIMIT 0 2");
+        assert_eq!(texts(&reply), ["name-8", "name-7"]);
+        assert_eq!(conn.line("SORT l BY weight_* STORE sorted").int(), Some(8));
+        assert_eq!(texts(&conn.line("LRANGE sorted 0 1")), ["8", "7"]);
+        assert_eq!(conn.line("GET weight_3").text(), "6");
+    });
+}
