@@ -4,6 +4,7 @@
 //!   start ─> boot (files to keyspaces) ─> shard threads:  reactor ─> Shard::pass ─> flow (a request's path) ─> tx, snapshot
 //! ```
 
+pub mod acl;
 pub mod ask;
 pub mod boot;
 pub mod checks;
@@ -13,6 +14,7 @@ pub mod conn;
 pub mod cron;
 pub mod docs;
 pub mod flow;
+pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod map;

@@ -29,6 +29,8 @@ pub struct Entry {
     pub one_key: Option<usize>,
     /// Subcommands, by lower-case name.
     pub subs: Vec<(&'static str, Entry)>,
+    /// Its number among all commands and subcommands, sorted by name; of use within this process only.
+    pub id: u16,
 }
 
 impl Entry {
@@ -39,17 +41,22 @@ impl Entry {
             run: Run::Data(command.run),
             one_key: one_key(&command.spec),
             subs,
+            id: 0,
         }
     }
 
     fn host(command: &'static HostCommand) -> Entry {
         let subs = command.subs.iter().map(|sub| (sub_name(&sub.spec), Entry::host(sub))).collect();
-        Entry { spec: &command.spec, run: Run::Host(command.run), one_key: None, subs }
+        Entry { spec: &command.spec, run: Run::Host(command.run), one_key: None, subs, id: 0 }
     }
 
     /// The subcommand that `args[1]` names.
     pub fn sub(&self, args: Args<'_>) -> Option<&Entry> {
-        let name = args.get(1)?;
+        self.sub_named(args.get(1)?)
+    }
+
+    /// The subcommand of this name, in any case.
+    pub fn sub_named(&self, name: &[u8]) -> Option<&Entry> {
         self.subs
             .iter()
             .find(|(sub, _)| name.eq_ignore_ascii_case(sub.as_bytes()))
@@ -68,6 +75,20 @@ fn one_key(spec: &Spec) -> Option<usize> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+fn number(by_name: &mut HashMap<&'static [u8], Entry, RandomState>) {
+    let mut tops: Vec<&mut Entry> = by_name.values_mut().collect();
+    tops.sort_unstable_by_key(|entry| entry.spec.name);
+    let mut next = 0;
+    let mut take = || {
+        next += 1;
+        next - 1
+    };
+    for top in tops {
+        top.id = take();
+        top.subs.iter_mut().for_each(|(_, sub)| sub.id = take());
     }
 }
 
@@ -94,7 +115,10 @@ impl Table {
                     by_opcode.insert(command.spec.opcode, command);
                 }
             }
-            Table { by_name: data.chain(host).collect(), by_opcode }
+            let mut by_name: HashMap<&'static [u8], Entry, RandomState> =
+                data.chain(host).collect();
+            number(&mut by_name);
+            Table { by_name, by_opcode }
         })
     }
 
@@ -105,6 +129,16 @@ impl Table {
         lower.copy_from_slice(name);
         lower.make_ascii_lowercase();
         self.by_name.get(&*lower)
+    }
+
+    /// The command of this full name, `command` or `container|sub`, in any case.
+    pub fn find_full(&self, name: &[u8]) -> Option<&Entry> {
+        let mut parts = name.splitn(2, |byte| *byte == b'|');
+        let top = self.find(parts.next()?)?;
+        match parts.next() {
+            None => Some(top),
+            Some(sub) => top.sub_named(sub),
+        }
     }
 
     /// The command that a logged opcode stands for.

@@ -84,6 +84,31 @@ impl Flags {
     }
 }
 
+/// All ACL categories, in Redis's order, that of its bits.
+pub const CATEGORIES: &[&str] = &[
+    "@keyspace",
+    "@read",
+    "@write",
+    "@set",
+    "@sortedset",
+    "@list",
+    "@hash",
+    "@string",
+    "@bitmap",
+    "@hyperloglog",
+    "@geo",
+    "@stream",
+    "@pubsub",
+    "@admin",
+    "@fast",
+    "@slow",
+    "@blocking",
+    "@dangerous",
+    "@connection",
+    "@transaction",
+    "@scripting",
+];
+
 bitflags::bitflags! {
     /// ACL categories that a row names itself; `@read @write @admin @dangerous @fast @slow @pubsub @blocking` follow from flags
     /// as in Redis (see [`Spec::acl_categories`]).
@@ -456,31 +481,7 @@ impl Spec {
             (!self.flags.contains(Flags::FAST), "@slow"),
         ];
         out.extend(implied.iter().filter(|(yes, _)| *yes).map(|(_, n)| *n));
-        // Redis's order, that of its bits.
-        const ORDER: &[&str] = &[
-            "@keyspace",
-            "@read",
-            "@write",
-            "@set",
-            "@sortedset",
-            "@list",
-            "@hash",
-            "@string",
-            "@bitmap",
-            "@hyperloglog",
-            "@geo",
-            "@stream",
-            "@pubsub",
-            "@admin",
-            "@fast",
-            "@slow",
-            "@blocking",
-            "@dangerous",
-            "@connection",
-            "@transaction",
-            "@scripting",
-        ];
-        out.sort_unstable_by_key(|name| ORDER.iter().position(|known| known == name));
+        out.sort_unstable_by_key(|name| CATEGORIES.iter().position(|known| known == name));
         out.dedup();
         out
     }

@@ -3,14 +3,13 @@
 mod docs;
 mod rows;
 
-use ringstone_engine::cmd::{
-    Acl, Arg, ArgKind, Begin, Find, Flags, Group, KeyFlags, KeySpec, Spec,
-};
+use ringstone_engine::cmd::{Acl, Arg, ArgKind, Begin, Find, Flags, Group, KeySpec, Spec};
 use ringstone_engine::glob;
 use ringstone_engine::num::parse_i64;
 use ringstone_engine::{ArgBuf, Args, Error, Reply};
 
 use super::{Host, HostCommand, Outcome};
+use crate::keys::keys_with_flags;
 use crate::table::{Entry, Table};
 
 /// The family's commands.
@@ -54,12 +53,7 @@ static COUNT: HostCommand = HostCommand {
 
 /// A command by `name` or `container|sub`.
 fn find(name: &[u8]) -> Option<&'static Entry> {
-    let mut parts = name.splitn(2, |byte| *byte == b'|');
-    let top = Table::get().find(parts.next()?)?;
-    match parts.next() {
-        None => Some(top),
-        Some(sub) => top.sub(ArgBuf::from_parts([b"".as_slice(), sub]).as_args()),
-    }
+    Table::get().find_full(name)
 }
 
 static INFO: HostCommand = HostCommand {
@@ -218,54 +212,6 @@ fn key_count(spec: &KeySpec, line: Args<'_>) -> Option<(i64, ArgBuf)> {
     let words = line.iter_from(0).enumerate();
     let words = words.map(|(i, word)| if i == at { digits.as_bytes() } else { word });
     Some((count, ArgBuf::from_parts(words)))
-}
-
-/// The keys of a command line with their flags, in the order of their specifications.
-fn keys_with_flags(spec: &Spec, line: Args<'_>, keys: &[usize]) -> Vec<(usize, KeyFlags)> {
-    let mut found: Vec<(usize, KeyFlags)> = Vec::new();
-    for key in spec.keys {
-        let one = Spec { keys: std::slice::from_ref(key), more_keys: None, ..*spec };
-        let flags = key_flags(spec, key.flags, line);
-        found.extend(one.key_positions(line).unwrap_or_default().iter().map(|at| (*at, flags)));
-    }
-    // What a keyword anywhere in the line names is of the last specification, which cannot tell where it is.
-    let hidden = spec.keys.iter().rev().find(|key| key.begin == Begin::Unknown);
-    let flags = hidden.map_or(KeyFlags::empty(), |key| key.flags);
-    found.extend(keys.iter().skip(found.len()).map(|at| (*at, flags)));
-    found
-}
-
-/// What happens to the key where that depends on the arguments.
-fn key_flags(spec: &Spec, flags: KeyFlags, line: Args<'_>) -> KeyFlags {
-    if !flags.contains(KeyFlags::VARIABLE_FLAGS) {
-        return flags;
-    }
-    let read_only = match spec.name {
-        "set" if line.iter_from(3).any(|word| word.eq_ignore_ascii_case(b"get")) => false,
-        "set" => return KeyFlags::OW | KeyFlags::UPDATE,
-        "bitfield" => bitfield_only_reads(line),
-        _ => return flags.difference(KeyFlags::VARIABLE_FLAGS),
-    };
-    if read_only {
-        KeyFlags::RO | KeyFlags::ACCESS
-    } else {
-        KeyFlags::RW | KeyFlags::ACCESS | KeyFlags::UPDATE
-    }
-}
-
-fn bitfield_only_reads(line: Args<'_>) -> bool {
-    let mut at = 2;
-    while at < line.len() {
-        let left = line.len() - at - 1;
-        if line.is(at, "GET") && left >= 2 {
-            at += 3;
-        } else if line.is(at, "OVERFLOW") && left >= 1 {
-            at += 2;
-        } else {
-            return false;
-        }
-    }
-    true
 }
 
 static GETKEYS: HostCommand = HostCommand {
