@@ -83,6 +83,11 @@ pub enum Tree {
 }
 
 impl Tree {
+    /// The error, if the reply as a whole is one.
+    pub fn as_error(&self) -> Option<&Error> {
+        if let Tree::Error(error) = self { Some(error) } else { None }
+    }
+
     /// Writes the tree into a sink.
     pub fn write_to(&self, out: &mut dyn Reply) {
         match self {

@@ -89,6 +89,7 @@ impl Shard {
     fn each_second(&mut self) {
         self.stats.commands_per_s = self.stats.commands - self.stats.sampled_commands;
         self.stats.sampled_commands = self.stats.commands;
+        self.measure.calibrate();
         self.close_idle_clients();
         let (wall_ms, synced) =
             (u64::try_from(self.now_ms).unwrap_or(0), self.shared.watermarks.synced());

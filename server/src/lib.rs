@@ -18,6 +18,7 @@ pub mod keys;
 pub mod limits;
 pub mod log;
 pub mod map;
+pub mod measure;
 pub mod memory;
 pub mod msg;
 pub mod observe;

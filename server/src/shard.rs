@@ -66,6 +66,8 @@ pub struct Shard {
     pub watches: crate::tx::watch::Watches,
     /// Counters.
     pub stats: Stats,
+    /// What commands cost.
+    pub measure: crate::measure::Measure,
     /// CLIENT PAUSE.
     pub pause: crate::cmd::client::Pause,
     /// Subscribers.
@@ -106,6 +108,7 @@ impl Shard {
     /// A shard on the calling thread.
     pub fn new(parts: ShardParts, net: NetRing) -> ShardRef {
         let ShardParts { index, mesh, keyspace, commit, config, shared } = parts;
+        let measure = crate::measure::Measure::new(Table::get(), &config);
         mesh.peers().announce(index, net.fd(), net.eventfd());
         Rc::new_cyclic(|me| {
             RefCell::new(Shard {
@@ -125,6 +128,7 @@ impl Shard {
                 questions: crate::ask::Questions::default(),
                 watches: crate::tx::watch::Watches::default(),
                 stats: Stats::default(),
+                measure,
                 pause: crate::cmd::client::Pause::default(),
                 pubsub: crate::pubsub::PubSub::default(),
                 dirty: Vec::new(),
@@ -184,6 +188,9 @@ impl Shard {
         let mut messages = std::mem::take(&mut self.messages);
         self.mesh.receive(MESSAGES_A_PASS, &mut messages);
         let worked = !messages.is_empty();
+        if worked {
+            self.measure.begin();
+        }
         for (_, message) in messages.drain(..) {
             self.on_message(message);
         }

@@ -153,6 +153,13 @@ impl Table {
         all
     }
 
+    /// All commands and subcommands, in the order of their ids.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.sorted()
+            .into_iter()
+            .flat_map(|top| std::iter::once(top).chain(top.subs.iter().map(|(_, sub)| sub)))
+    }
+
     /// Number of commands.
     pub fn command_count(&self) -> usize {
         self.by_name.len()

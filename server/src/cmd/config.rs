@@ -113,6 +113,7 @@ impl Shard {
     /// Takes over new values.
     pub(crate) fn apply_config(&mut self, config: &Arc<Config>) {
         self.config = config.clone();
+        self.measure.configure(config);
         self.keyspace.limits = crate::limits::encoding(config, self.keyspace.limits.hash_seed);
         let shards = self.shards();
         self.commit.set_mode(crate::boot::sync_mode(config.appendfsync), shards);
@@ -156,6 +157,7 @@ static RESETSTAT: HostCommand = HostCommand {
         host.later(|shard| async move {
             ask_all(&shard, |there| {
                 there.stats = crate::stats::Stats::default();
+                there.measure.reset();
                 there.keyspace.stats = ringstone_engine::keyspace::Stats::default();
                 there.keyspace.reset_lazyfreed_objects();
             })

@@ -22,6 +22,7 @@ use ringstone_engine::{Args, Error, Tree};
 use crate::conn::Conn;
 use crate::flow::execute::RespReply;
 use crate::shard::{Shard, ShardRef};
+use crate::table::Entry;
 
 /// What a host command works with.
 pub struct Host<'a> {
@@ -121,23 +122,35 @@ pub fn help(host: &mut Host<'_>, name: &str, lines: &[&str]) -> Result<Outcome, 
 
 impl Shard {
     /// Runs a host command.
-    pub(crate) fn run_host(&mut self, conn: &mut Conn, run: Run, args: Args<'_>) {
-        let mark = conn.reply_mark();
+    pub(crate) fn run_host(
+        &mut self,
+        conn: &mut Conn,
+        entry: &'static Entry,
+        run: Run,
+        args: Args<'_>,
+    ) {
+        let (mark, began) = (conn.reply_mark(), self.measure.began());
         match run(&mut Host { shard: self, conn }, args) {
-            Ok(Outcome::Done) => self.after_reply(conn, mark),
-            Ok(Outcome::Silent) => {}
+            Ok(Outcome::Done) => {
+                self.note_call_since(entry, began, None);
+                self.after_reply(conn, mark);
+            }
+            Ok(Outcome::Silent) => self.note_call_since(entry, began, None),
             Ok(Outcome::Later(task)) => {
                 let Some(me) = self.me() else { return };
                 conn.blocked = true;
                 let id = conn.id;
                 self.queues.spawn(async move {
                     let reply = task.await;
-                    me.borrow_mut().finish(id, &reply, 0);
+                    let mut this = me.borrow_mut();
+                    this.note_call_since(entry, began, reply.as_error());
+                    this.finish(id, &reply, 0);
                 });
             }
             Err(error) => {
                 conn.reply_buffer().truncate(mark);
-                self.reply_error(conn, &error);
+                self.note_call_since(entry, began, Some(&error));
+                self.write_error(conn, &error);
             }
         }
     }

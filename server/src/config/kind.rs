@@ -53,6 +53,8 @@ pub enum Kind {
     Addresses,
     /// Pairs of seconds and changes.
     SavePoints,
+    /// Percentages, each from 0 to 100.
+    Percentiles,
     /// Client class, hard limit, soft limit and soft seconds, repeated.
     OutputLimits,
 }
@@ -72,7 +74,7 @@ impl BadValue {
 impl Kind {
     /// True when the value is several words.
     pub fn is_list(self) -> bool {
-        matches!(self, Kind::Addresses | Kind::SavePoints | Kind::OutputLimits)
+        matches!(self, Kind::Addresses | Kind::SavePoints | Kind::Percentiles | Kind::OutputLimits)
     }
 
     /// What is allowed, for error messages and the documentation.
@@ -103,6 +105,7 @@ impl Kind {
                     .to_owned()
             }
             Kind::SavePoints => "pairs of seconds and changes, or \"\" for none".to_owned(),
+            Kind::Percentiles => "numbers from 0 to 100, or \"\" for none".to_owned(),
             Kind::OutputLimits => {
                 "class (normal, replica, pubsub), hard limit, soft limit, soft seconds".to_owned()
             }

@@ -5,7 +5,7 @@
 //! Invariant: names and aliases are unique; every default is a value of its kind (both tested).
 
 use super::kind::{BadValue, Kind, Setting};
-use super::types::{Access, Bind, Fsync, LogLevel, OutputLimits, SavePoint, Secret};
+use super::types::{Access, Bind, Fsync, LogLevel, OutputLimits, Percentiles, SavePoint, Secret};
 use std::path::PathBuf;
 
 /// When a parameter can be changed.
@@ -250,6 +250,12 @@ params! {
         /// Refuse writes while the last snapshot failed and snapshots are configured.
         stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error", Kind::Bool, "yes", Live;
     }
+    "Observability" {
+        /// Keep the distribution of each command's latency, for INFO latencystats and LATENCY HISTOGRAM.
+        latency_tracking: bool = "latency-tracking", Kind::Bool, "yes", Live;
+        /// Percentiles that INFO latencystats shows.
+        latency_tracking_info_percentiles: Percentiles = "latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9", Live;
+    }
     "Encodings" {
         /// Hashes of up to so many fields are kept in one compact block ...
         hash_max_listpack_entries: usize = "hash-max-listpack-entries" ["hash-max-ziplist-entries"], ENTRIES, "512", Live;
@@ -269,8 +275,6 @@ params! {
         stream_node_max_bytes: usize = "stream-node-max-bytes", SIZE, "4096", Live;
         /// Entries of a stream's node; 0 = no limit.
         stream_node_max_entries: usize = "stream-node-max-entries", ENTRIES, "100", Live;
-        /// HyperLogLogs of up to so many bytes, header included, are kept as runs of equal registers.
-        hll_sparse_max_bytes: usize = "hll-sparse-max-bytes", SIZE, "3000", Live;
     }
 }
 

@@ -255,6 +255,42 @@ impl Setting for Vec<SavePoint> {
     }
 }
 
+/// Percentiles, in percent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Percentiles(pub Vec<f64>);
+
+impl Setting for Percentiles {
+    fn set(&mut self, _: Kind, words: &[Vec<u8>], _: bool) -> Result<(), BadValue> {
+        let mut values = Vec::new();
+        if words.len() != 1 || words.iter().any(|word| !word.is_empty()) {
+            for word in words {
+                let value: Option<f64> =
+                    std::str::from_utf8(word).ok().and_then(|text| text.parse().ok());
+                let value = value.filter(|value: &f64| !value.is_nan()).ok_or_else(|| {
+                    BadValue::new("Invalid latency-tracking-info-percentiles parameters")
+                })?;
+                if !(0.0..=100.0).contains(&value) {
+                    return Err(BadValue::new(
+                        "latency-tracking-info-percentiles should contain values between 0.0 and 100.0",
+                    ));
+                }
+                values.push(value);
+            }
+        }
+        self.0 = values;
+        Ok(())
+    }
+
+    fn text(&self, _: Kind) -> Vec<u8> {
+        let words: Vec<String> = self.0.iter().map(f64::to_string).collect();
+        words.join(" ").into_bytes()
+    }
+
+    fn lines(&self, kind: Kind) -> Vec<Vec<u8>> {
+        vec![if self.0.is_empty() { quote(b"") } else { self.text(kind) }]
+    }
+}
+
 /// How much output may wait for a client before it is disconnected; 0 = no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimit {

@@ -135,8 +135,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     warn("hll-sparse-max-bytes", None, "the limit is 3000 bytes, Redis's default"),
     warn("jemalloc-bg-thread", None, "each shard's thread gives memory back itself"),
     warn("latency-monitor-threshold", Some("0"), LATENCY),
-    warn("latency-tracking", None, LATENCY),
-    warn("latency-tracking-info-percentiles", None, LATENCY),
     warn("lazyfree-lazy-eviction", Some("yes"), LAZY),
     warn("lazyfree-lazy-expire", Some("yes"), LAZY),
     warn("lazyfree-lazy-server-del", Some("yes"), LAZY),

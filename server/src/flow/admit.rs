@@ -37,7 +37,6 @@ const MAY_SUBSCRIBERS: &[&str] = &[
 impl Shard {
     /// Takes one command through the steps.
     pub(crate) fn command(&mut self, conn: &mut Conn, args: Args<'_>) {
-        self.stats.commands += 1;
         conn.commands += 1;
         conn.last_ms = self.now_ms;
         self.mark_dirty(conn);
@@ -58,13 +57,23 @@ impl Shard {
         }
     }
 
-    fn admit<'a>(&self, conn: &mut Conn, args: Args<'a>) -> Result<Admitted<'a>, Error> {
+    fn admit<'a>(&mut self, conn: &mut Conn, args: Args<'a>) -> Result<Admitted<'a>, Error> {
         let top = self.table.find(args.at(0)).ok_or_else(|| unknown_command(args))?;
         let entry = if top.subs.is_empty() || args.len() < 2 {
             top
         } else {
             top.sub(args).ok_or_else(|| unknown_sub(top, args))?
         };
+        match self.check(conn, entry, args) {
+            Ok(()) => Ok(Admitted { entry, args, _proof: Proof }),
+            Err(error) => {
+                self.measure.calls.note_rejected(entry);
+                Err(error)
+            }
+        }
+    }
+
+    fn check(&self, conn: &mut Conn, entry: &Entry, args: Args<'_>) -> Result<(), Error> {
         let flags = entry.spec.flags;
         if !entry.spec.arity_fits(args.len()) {
             return Err(Error::Arity(Cow::Borrowed(entry.spec.name)));
@@ -86,7 +95,7 @@ impl Shard {
         if conn.is_queueing() && flags.contains(Flags::NO_MULTI) {
             return Err(Error::text("ERR Command not allowed inside a transaction"));
         }
-        Ok(Admitted { entry, args, _proof: Proof })
+        Ok(())
     }
 }
 

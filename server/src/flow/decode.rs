@@ -1,6 +1,6 @@
 //! Step 2: bytes to words, one command after another, as long as the connection may go on.
 
-use ringstone_engine::{ArgBuf, Args, Span};
+use ringstone_engine::{ArgBuf, Args, Error, Span};
 use ringstone_proto::resp::{Decoded, Limits};
 
 use crate::conn::Conn;
@@ -50,6 +50,7 @@ impl Shard {
             std::mem::take(&mut conn.spans)
         };
         let mut at = 0;
+        self.measure.begin();
         // Once the end has begun, what is not admitted yet never is: the log closes behind what was.
         while !conn.is_stuck() && !conn.closing && !conn.close_after_reply && !self.stopping {
             let rest = bytes.get(at..).unwrap_or_default();
@@ -93,7 +94,7 @@ impl Shard {
 
     fn protocol_error(&mut self, conn: &mut Conn, message: &[u8]) {
         tracing::debug!("client id={}: {}", conn.client_id, String::from_utf8_lossy(message));
-        self.stats.errors += 1;
+        self.note_error(&Error::text("ERR Protocol error"));
         let resp3 = conn.resp3;
         ringstone_proto::resp::Encoder::new(conn.reply_buffer(), resp3).error(message);
         conn.close_after_reply = true;

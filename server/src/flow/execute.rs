@@ -68,7 +68,7 @@ impl Reply for RespReply<'_> {
     }
 }
 
-/// Runs an engine command on a keyspace; its error, if any, is written as the reply.
+/// Runs an engine command on a keyspace; its error, if any, is written as the reply and returned.
 pub fn run_data(
     keyspace: &mut Keyspace,
     db: usize,
@@ -76,14 +76,14 @@ pub fn run_data(
     entry: &Entry,
     args: Args<'_>,
     reply: &mut dyn Reply,
-) -> bool {
-    let Run::Data(run) = entry.run else { return true };
+) -> Result<(), Error> {
+    let Run::Data(run) = entry.run else { return Ok(()) };
     let mut ctx = Ctx { db: keyspace.db(db, now_ms, Mode::Live), reply };
     let result = run(&mut ctx, args);
     if let Err(error) = &result {
         ctx.reply.error(error);
     }
-    result.is_ok()
+    result
 }
 
 impl Shard {
@@ -123,7 +123,6 @@ impl Shard {
     }
 
     pub(crate) fn execute_hop(&mut self, hop: Hop) {
-        self.stats.commands += 1;
         let Hop { origin, conn, number, db, resp3, no_touch, entry, args } = hop;
         let mut bytes = Vec::new();
         self.keyspace.set_quiet(no_touch);
@@ -159,7 +158,7 @@ impl Shard {
         out: &mut Vec<u8>,
     ) -> BatchId {
         let before = self.keyspace.effects.count();
-        let ok = run_data(
+        let result = run_data(
             &mut self.keyspace,
             db,
             self.now_ms,
@@ -167,7 +166,7 @@ impl Shard {
             args,
             &mut RespReply::new(out, resp3),
         );
-        self.stats.errors += u64::from(!ok);
+        self.note_call(entry, result.as_ref().err());
         let wrote = self.keyspace.effects.count() != before;
         self.note(entry, args, wrote)
     }
@@ -183,7 +182,8 @@ impl Shard {
     ) -> BatchId {
         let before = self.keyspace.effects.count();
         let mut sink = TreeSink::new(resp3);
-        run_data(&mut self.keyspace, db, self.now_ms, entry, args, &mut sink);
+        let result = run_data(&mut self.keyspace, db, self.now_ms, entry, args, &mut sink);
+        self.note_call(entry, result.as_ref().err());
         let mut tree = sink.into_reply();
         carry_shard(&mut tree, shard, self.shards());
         tree.write_to(&mut RespReply::new(out, resp3));

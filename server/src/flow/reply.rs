@@ -17,9 +17,14 @@ impl Shard {
         }
     }
 
-    /// Writes an error as the command's reply.
+    /// Writes an error as the reply of a command that did not run.
     pub(crate) fn reply_error(&mut self, conn: &mut Conn, error: &Error) {
-        self.stats.errors += 1;
+        self.note_error(error);
+        self.write_error(conn, error);
+    }
+
+    /// Writes an error that is counted already.
+    pub(crate) fn write_error(&mut self, conn: &mut Conn, error: &Error) {
         let mark = conn.reply_mark();
         let resp3 = conn.resp3;
         RespReply::new(conn.reply_buffer(), resp3).error(error);
@@ -40,7 +45,6 @@ impl Shard {
 
     /// A command that left the inline path is done: its reply is written and the connection goes on.
     pub(crate) fn finish(&mut self, id: ConnId, reply: &Tree, batch: BatchId) {
-        self.stats.errors += u64::from(matches!(reply, Tree::Error(_)));
         self.finish_with(id, batch, |conn| {
             let resp3 = conn.resp3;
             reply.write_to(&mut RespReply::new(conn.reply_buffer(), resp3));

@@ -41,7 +41,7 @@ impl Shard {
             return self.wait_for_unpause(conn, entry, args);
         }
         if let Run::Host(run) = entry.run {
-            return self.run_host(conn, run, args);
+            return self.run_host(conn, entry, run, args);
         }
         match entry.spec.scope {
             Scope::Keys => {}

@@ -14,3 +14,4 @@ pub mod oneshot;
 pub mod ring;
 pub mod signal;
 pub mod socket;
+pub mod ticks;

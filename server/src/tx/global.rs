@@ -44,7 +44,8 @@ impl Shard {
         let writes = part.entry.spec.flags.contains(Flags::WRITE);
         let before = writes.then(|| self.keyspace.effects.take());
         let mut sink = TreeSink::new(part.resp3);
-        run_data(
+        // The coordinator counts the call and its failure.
+        let _counted_there = run_data(
             &mut self.keyspace,
             part.db,
             self.now_ms,

@@ -116,11 +116,14 @@ impl Held {
 
     /// Runs a command of the engine whose keys are all here; false when it failed.
     pub fn run(&mut self, call: &Call<'_>, reply: &mut dyn Reply) -> bool {
-        let now_ms = self.shard.borrow().now_ms;
+        let mut this = self.shard.borrow_mut();
+        let (now_ms, began) = (this.now_ms, this.measure.now());
         self.data.set_quiet(call.no_touch);
-        let ok = run_data(&mut self.data, call.db, now_ms, call.entry, call.args, reply);
+        let result = run_data(&mut self.data, call.db, now_ms, call.entry, call.args, reply);
+        this.note_call_since(call.entry, began, result.as_ref().err());
+        drop(this);
         self.note_touched();
-        ok
+        result.is_ok()
     }
 
     /// Runs any command of the engine: fetches keys that are not here, or runs parts on all shards. What is not held cannot be
@@ -135,7 +138,9 @@ impl Held {
             }
             Scope::All(_) | Scope::Cursor(_) if !self.whole => return false,
             Scope::All(merge) => {
+                let began = self.shard.borrow().measure.now();
                 let replies = self.run_parts(call, call.args, None).await;
+                self.note_parts(call, began, &replies);
                 merge(replies, reply);
             }
             Scope::Cursor(at) => self.run_cursor(call, at, reply).await,
@@ -222,13 +227,22 @@ impl Held {
         replies
     }
 
+    /// A command whose parts ran on other shards is one call, of this one.
+    fn note_parts(&self, call: &Call<'_>, began: u64, replies: &[Tree]) {
+        let mut this = self.shard.borrow_mut();
+        let failure = replies.iter().find_map(Tree::as_error);
+        this.note_call_since(call.entry, began, failure);
+    }
+
     async fn run_cursor(&mut self, call: &Call<'_>, at: usize, reply: &mut dyn Reply) {
         let shards = self.shard.borrow().shards();
         let (owner, args) = match split_cursor(call.args, at, shards) {
             Ok(split) => split,
             Err(error) => return reply.error(&error),
         };
+        let began = self.shard.borrow().measure.now();
         let replies = self.run_parts(call, args.as_args(), Some(owner)).await;
+        self.note_parts(call, began, &replies);
         for mut tree in replies {
             if shards > 1 {
                 carry_shard(&mut tree, owner, shards);

@@ -197,7 +197,6 @@ impl Shard {
         self.keyspace.set_quiet(conn.no_touch);
         RespReply::new(conn.reply_buffer(), resp3).array(queue.len());
         for Queued { entry, args, db } in &queue.commands {
-            self.stats.commands += 1;
             match entry.run {
                 Run::Data(_) => {
                     let resp3 = conn.resp3;
@@ -205,7 +204,9 @@ impl Shard {
                     batch = batch.max(self.run_and_note(*db, resp3, entry, args.as_args(), reply));
                 }
                 Run::Host(run) => {
-                    if let Err(error) = run(&mut Host { shard: self, conn }, args.as_args()) {
+                    let outcome = run(&mut Host { shard: self, conn }, args.as_args());
+                    self.note_call(entry, outcome.as_ref().err());
+                    if let Err(error) = outcome {
                         let resp3 = conn.resp3;
                         RespReply::new(conn.reply_buffer(), resp3).error(&error);
                     }
@@ -256,14 +257,15 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
     RespReply::new(&mut bytes, resp3).array(queue.len());
     for Queued { entry, args, db } in &queue.commands {
         let args = args.as_args();
-        shard.borrow_mut().stats.commands += 1;
         match entry.run {
             Run::Data(_) => {
                 let call = Call { db: *db, resp3, no_touch, entry, args };
                 held.run_any(&call, &mut RespReply::new(&mut bytes, resp3)).await;
             }
             Run::Host(run) => {
+                let began = shard.borrow().measure.now();
                 let reply = run_host(&shard, id, run, args).await;
+                reply.note(&shard, entry, began);
                 resp3 = shard.borrow_mut().conns.get(id).map_or(resp3, |conn| conn.resp3);
                 match reply {
                     HostReply::Bytes(reply) => bytes.extend_from_slice(&reply),
@@ -297,6 +299,17 @@ async fn is_changed(held: &mut Held, tx: &Tx) -> bool {
 enum HostReply {
     Bytes(Vec<u8>),
     Tree(Tree),
+}
+
+impl HostReply {
+    /// Counts the command that gave this reply.
+    fn note(&self, shard: &ShardRef, entry: &Entry, began: u64) {
+        let failure = match self {
+            HostReply::Tree(tree) => tree.as_error(),
+            HostReply::Bytes(_) => None,
+        };
+        shard.borrow_mut().note_call_since(entry, began, failure);
+    }
 }
 
 /// Runs a command of the server for a connection that waits for EXEC.

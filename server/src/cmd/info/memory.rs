@@ -1,0 +1,64 @@
+//! INFO memory.
+
+use std::fmt::Write;
+
+use super::About;
+
+pub(super) fn memory(out: &mut String, about: &About<'_>) {
+    let shared = about.shared;
+    let usage = crate::memory::usage();
+    let rss = crate::memory::rss_bytes();
+    let peak = shared.memory_peak(usage.allocated);
+    let startup = shared.memory_at_start();
+    let dataset = usage.allocated.saturating_sub(startup);
+    let total = total_memory();
+    line!(out, "# Memory");
+    line!(out, "used_memory:{}", usage.allocated);
+    line!(out, "used_memory_human:{}", human(usage.allocated));
+    line!(out, "used_memory_rss:{rss}");
+    line!(out, "used_memory_rss_human:{}", human(rss));
+    line!(out, "used_memory_peak:{peak}");
+    line!(out, "used_memory_peak_human:{}", human(peak));
+    line!(out, "used_memory_peak_perc:{:.2}%", usage.allocated as f64 * 100.0 / peak.max(1) as f64);
+    line!(out, "used_memory_overhead:{startup}");
+    line!(out, "used_memory_startup:{startup}");
+    line!(out, "used_memory_dataset:{dataset}");
+    line!(
+        out,
+        "used_memory_dataset_perc:{:.2}%",
+        dataset as f64 * 100.0 / usage.allocated.max(1) as f64
+    );
+    line!(out, "allocator_allocated:{}", usage.allocated);
+    line!(out, "allocator_active:{}", usage.active);
+    line!(out, "allocator_resident:{}", usage.resident);
+    line!(out, "total_system_memory:{total}");
+    line!(out, "total_system_memory_human:{}", human(total));
+    line!(out, "maxmemory:0");
+    line!(out, "maxmemory_human:0B");
+    line!(out, "maxmemory_policy:noeviction");
+    line!(out, "allocator_frag_ratio:{:.2}", usage.active as f64 / usage.allocated.max(1) as f64);
+    line!(out, "allocator_frag_bytes:{}", usage.active.saturating_sub(usage.allocated));
+    line!(out, "allocator_rss_ratio:{:.2}", usage.resident as f64 / usage.active.max(1) as f64);
+    line!(out, "allocator_rss_bytes:{}", usage.resident.saturating_sub(usage.active));
+    line!(out, "rss_overhead_ratio:{:.2}", rss as f64 / usage.resident.max(1) as f64);
+    line!(out, "rss_overhead_bytes:{}", rss.saturating_sub(usage.resident));
+    line!(out, "mem_fragmentation_ratio:{:.2}", rss as f64 / usage.allocated.max(1) as f64);
+    line!(out, "mem_fragmentation_bytes:{}", rss.saturating_sub(usage.allocated));
+    line!(out, "mem_allocator:jemalloc-5.3.1");
+}
+
+fn human(bytes: usize) -> String {
+    const UNITS: &[(f64, &str)] =
+        &[(1_099_511_627_776.0, "T"), (1_073_741_824.0, "G"), (1_048_576.0, "M"), (1024.0, "K")];
+    let value = bytes as f64;
+    let unit = UNITS.iter().find(|(size, _)| value >= *size);
+    unit.map_or_else(|| format!("{bytes}B"), |(size, name)| format!("{:.2}{name}", value / size))
+}
+
+fn total_memory() -> usize {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = text.lines().find_map(|line| {
+        line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<usize>().ok()
+    });
+    kib.unwrap_or(0) * 1024
+}

@@ -1,0 +1,96 @@
+//! INFO's sections with counters: stats, commandstats, errorstats, latencystats, keyspace.
+
+use std::fmt::Write;
+
+use super::About;
+use crate::pubsub::Kind;
+use crate::table::Table;
+
+pub(super) fn stats(out: &mut String, about: &About<'_>) {
+    let (all, shared) = (about.all, about.shared);
+    let subscribed = |kind| shared.subscriptions.len(kind);
+    let stats = &all.stats;
+    line!(out, "# Stats");
+    line!(out, "total_connections_received:{}", stats.connections);
+    line!(out, "total_commands_processed:{}", stats.commands);
+    line!(out, "instantaneous_ops_per_sec:{}", stats.commands_per_s);
+    line!(out, "total_net_input_bytes:{}", stats.input_bytes);
+    line!(out, "total_net_output_bytes:{}", stats.output_bytes);
+    line!(out, "total_net_repl_input_bytes:0");
+    line!(out, "total_net_repl_output_bytes:0");
+    line!(out, "rejected_connections:{}", stats.rejected);
+    line!(out, "sync_full:0");
+    line!(out, "sync_partial_ok:0");
+    line!(out, "sync_partial_err:0");
+    line!(out, "expired_keys:{}", all.expired);
+    line!(out, "evicted_keys:0");
+    line!(out, "evicted_clients:0");
+    line!(out, "keyspace_hits:{}", all.hits);
+    line!(out, "keyspace_misses:{}", all.misses);
+    line!(out, "pubsub_channels:{}", subscribed(Kind::Channel));
+    line!(out, "pubsub_patterns:{}", subscribed(Kind::Pattern));
+    line!(out, "pubsubshard_channels:{}", subscribed(Kind::ShardChannel));
+    line!(out, "latest_fork_usec:0");
+    line!(out, "total_forks:0");
+    line!(out, "migrate_cached_sockets:0");
+    line!(out, "slave_expires_tracked_keys:0");
+    line!(out, "total_error_replies:{}", stats.errors);
+    line!(out, "client_query_buffer_limit_disconnections:{}", stats.query_limit_disconnections);
+    line!(out, "client_output_buffer_limit_disconnections:{}", stats.output_limit_disconnections);
+    line!(out, "lazyfree_pending_objects:{}", all.lazyfree_pending);
+    line!(out, "lazyfreed_objects:{}", all.lazyfreed);
+    line!(out, "shard_hops:{}", stats.hops);
+    line!(out, "shard_transactions:{}", stats.transactions);
+}
+
+pub(super) fn keyspace(out: &mut String, about: &About<'_>) {
+    let all = about.all;
+    line!(out, "# Keyspace");
+    for (index, (keys, expires)) in all.dbs.iter().enumerate().filter(|(_, db)| db.0 > 0) {
+        line!(out, "db{index}:keys={keys},expires={expires},avg_ttl=0");
+    }
+}
+
+pub(super) fn commandstats(out: &mut String, about: &About<'_>) {
+    line!(out, "# Commandstats");
+    for entry in Table::get().entries() {
+        let Some(cell) = about.all.calls.of(entry).filter(|cell| !cell.is_empty()) else {
+            continue;
+        };
+        line!(
+            out,
+            "cmdstat_{}:calls={},usec={},usec_per_call={:.2},rejected_calls={},failed_calls={}",
+            entry.spec.name,
+            cell.calls,
+            cell.ns / 1000,
+            cell.usec_per_call(),
+            cell.rejected,
+            cell.failed
+        );
+    }
+}
+
+pub(super) fn errorstats(out: &mut String, about: &About<'_>) {
+    line!(out, "# Errorstats");
+    for (code, count) in about.all.errors.sorted() {
+        line!(out, "errorstat_{}:count={count}", safe_name(code));
+    }
+}
+
+/// A code without the characters that mean something in INFO's lines.
+fn safe_name(code: &str) -> String {
+    code.chars().map(|c| if matches!(c, '#' | ':' | '\n' | '\r') { '_' } else { c }).collect()
+}
+
+pub(super) fn latencystats(out: &mut String, about: &About<'_>) {
+    line!(out, "# Latencystats");
+    for entry in Table::get().entries() {
+        let cell = about.all.calls.of(entry);
+        let Some(latency) = cell.and_then(|cell| cell.latency.as_deref()) else { continue };
+        let percentiles = about.config.latency_tracking_info_percentiles.0.iter();
+        let values: Vec<String> = percentiles
+            .map(|p| format!("p{p}={:.3}", latency.value_at_percentile(*p) as f64 / 1000.0))
+            .collect();
+        line!(out, "latency_percentiles_usec_{}:{}", entry.spec.name, values.join(","));
+    }
+}

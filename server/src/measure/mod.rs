@@ -1,0 +1,108 @@
+//! What commands cost, how they fail, and which of them are worth remembering.
+//!
+//! ```text
+//!   clock ── command ── clock ── command ── clock        one reading a command: its end is the next one's beginning
+//!               │ ns
+//!               ├─> calls    per command: calls, time, latencies      INFO commandstats, latencystats, LATENCY HISTOGRAM
+//!               └─> errors   per code                                 INFO errorstats
+//! ```
+//!
+//! Invariant: a command is counted once, on the shard that ran it; where it ran on several, on the one that coordinated it.
+
+pub mod calls;
+pub mod errors;
+
+use ringstone_engine::Error;
+
+use crate::config::Config;
+use crate::rt::ticks::Ticker;
+use crate::shard::Shard;
+use crate::table::{Entry, Table};
+use calls::CallTable;
+use errors::ErrorCounts;
+
+/// A shard's measurements.
+pub struct Measure {
+    ticker: Ticker,
+    /// When the last command ended, or the work began that is measured next; in ticks.
+    since: u64,
+    tracks_latency: bool,
+    /// What commands cost.
+    pub calls: CallTable,
+    /// Error replies.
+    pub errors: ErrorCounts,
+}
+
+impl Measure {
+    /// Nothing measured yet.
+    pub fn new(table: &Table, config: &Config) -> Measure {
+        let ticker = Ticker::new();
+        Measure {
+            since: ticker.now(),
+            ticker,
+            tracks_latency: config.latency_tracking,
+            calls: CallTable::new(table),
+            errors: ErrorCounts::default(),
+        }
+    }
+
+    /// Takes over new values of parameters.
+    pub fn configure(&mut self, config: &Config) {
+        self.tracks_latency = config.latency_tracking;
+    }
+
+    /// Sets counters back to zero.
+    pub fn reset(&mut self) {
+        self.calls.reset();
+        self.errors = ErrorCounts::default();
+    }
+
+    /// Every now and then: takes the clock's rate anew.
+    pub fn calibrate(&mut self) {
+        self.ticker.calibrate();
+    }
+
+    /// What is measured next begins now.
+    #[inline]
+    pub fn begin(&mut self) {
+        self.since = self.ticker.now();
+    }
+
+    /// The time, for [`Shard::note_call_since`].
+    pub fn now(&self) -> u64 {
+        self.ticker.now()
+    }
+
+    /// When the command at hand began.
+    pub fn began(&self) -> u64 {
+        self.since
+    }
+}
+
+impl Shard {
+    /// A command has ended that began where the last one ended, or at [`Measure::begin`].
+    #[inline]
+    pub(crate) fn note_call(&mut self, entry: &Entry, failure: Option<&Error>) {
+        self.note_call_since(entry, self.measure.since, failure);
+    }
+
+    /// A command has ended that began at `began` ([`Measure::now`]).
+    #[inline]
+    pub(crate) fn note_call_since(&mut self, entry: &Entry, began: u64, failure: Option<&Error>) {
+        self.stats.commands += 1;
+        let measure = &mut self.measure;
+        measure.since = measure.ticker.now();
+        let ns = measure.ticker.ns(measure.since.saturating_sub(began));
+        measure.calls.note(entry, ns, failure.is_some(), measure.tracks_latency);
+        if let Some(error) = failure {
+            self.note_error(error);
+        }
+    }
+
+    /// An error reply.
+    #[cold]
+    pub(crate) fn note_error(&mut self, error: &Error) {
+        self.stats.errors += 1;
+        self.measure.errors.note(&error.code(), 1);
+    }
+}
