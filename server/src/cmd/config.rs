@@ -131,7 +131,7 @@ impl Shard {
     pub(crate) fn apply_config(&mut self, config: &Arc<Config>) {
         self.config = config.clone();
         self.measure.configure(config);
-        self.keyspace.limits = crate::limits::encoding(config, self.keyspace.limits.hash_seed);
+        self.keyspace.limits = crate::limits::encoding(config, self.keyspace.limits);
         let shards = self.shards();
         self.commit.set_mode(crate::boot::sync_mode(config.appendfsync), shards);
         self.prepare_segments();
