@@ -89,6 +89,7 @@ impl Shard {
     /// Has everybody who observes learn what was changed since the last call.
     #[inline]
     pub(crate) fn observe(&mut self) {
+        self.publish_events();
         if self.keyspace.effects.is_observed() {
             let bytes = self.keyspace.effects.unseen().to_vec();
             self.observe_records(&bytes);

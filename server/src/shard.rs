@@ -107,7 +107,8 @@ pub struct ShardParts {
 impl Shard {
     /// A shard on the calling thread.
     pub fn new(parts: ShardParts, net: NetRing) -> ShardRef {
-        let ShardParts { index, mesh, keyspace, commit, config, shared } = parts;
+        let ShardParts { index, mesh, mut keyspace, commit, config, shared } = parts;
+        keyspace.events.set_wanted(config.notify_keyspace_events);
         let measure = crate::measure::Measure::new(Table::get(), &config);
         mesh.peers().announce(index, net.fd(), net.eventfd());
         Rc::new_cyclic(|me| {

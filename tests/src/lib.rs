@@ -21,5 +21,6 @@
 
 pub mod crash;
 pub mod resp;
+pub mod script;
 pub mod server;
 pub mod sim;

@@ -3,7 +3,7 @@
 //! Invariant: whatever changes or removes an entry goes through [`Db::secured`] or hands the former entry to
 //! [`Keyspace::retire`], which are where a running snapshot saves what was.
 
-use super::{Keyspace, Mode, OPCODE_DEL, next_random};
+use super::{Classes, Keyspace, Mode, OPCODE_DEL, next_random};
 use crate::args::Args;
 use crate::effect::Opcode;
 use crate::error::Error;
@@ -58,16 +58,30 @@ impl Db<'_> {
     /// The live entry of `key`, for a read that counts as hit or miss and as an access.
     pub fn get(&mut self, key: &[u8]) -> Option<&Entry> {
         let Some(place) = self.locate(key) else {
-            self.ks.stats.misses += 1;
+            self.missed(key);
             return None;
         };
         self.ks.stats.hits += 1;
         Some(self.touched(place)?)
     }
+    #[cold]
+    fn missed(&mut self, key: &[u8]) {
+        self.ks.stats.misses += 1;
+        self.notify(Classes::KEY_MISS, "keymiss", key);
+    }
     /// The live entry of `key`, without any trace (TTL, TYPE, OBJECT).
     pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
         let place = self.locate(key)?;
         self.table()?.at(place)
+    }
+    /// The live entry of `key`, for a read that counts as hit or miss but not as an access (TTL, TYPE, EXISTS).
+    pub fn glance(&mut self, key: &[u8]) -> Option<&Entry> {
+        let Some(place) = self.locate(key) else {
+            self.missed(key);
+            return None;
+        };
+        self.ks.stats.hits += 1;
+        self.entry(place)
     }
     /// True when `key` is there and alive.
     pub fn contains(&mut self, key: &[u8]) -> bool {
@@ -240,6 +254,7 @@ impl Db<'_> {
     fn expire(&mut self, place: Place, key: &[u8]) {
         self.ks.delete(self.index, place);
         self.ks.stats.expired += 1;
+        self.notify(Classes::EXPIRED, "expired", key);
         self.effect(OPCODE_DEL, &[key]);
     }
     fn touched(&mut self, place: Place) -> Option<&mut Entry> {
@@ -263,6 +278,7 @@ impl Db<'_> {
     }
     fn insert(&mut self, hash: u64, mut entry: Entry) -> Option<Place> {
         entry.set_access(self.ks.access.born());
+        self.notify(Classes::NEW, "new", entry.key());
         let ks = &mut *self.ks;
         Some(ks.dbs.get_mut(self.index)?.table.insert(&ks.hasher, hash, entry))
     }

@@ -3,7 +3,7 @@
 //! It walks the segments of all databases in turn and goes on where it stopped. A segment knows the earliest expiry in it, so one
 //! without due keys costs a look at its header. Removal leaves the same DEL as lazy expiry does.
 
-use super::{Keyspace, OPCODE_DEL};
+use super::{Classes, Keyspace, OPCODE_DEL};
 use crate::raw::Place;
 
 /// Where the cycle goes on.
@@ -73,6 +73,7 @@ impl Keyspace {
     fn expire(&mut self, index: usize, place: Place) {
         let Some(entry) = self.dbs.get(index).and_then(|d| d.table.at(place)) else { return };
         self.effects.push(u32::try_from(index).unwrap_or(0), OPCODE_DEL, &[entry.key()]);
+        self.events.push(Classes::EXPIRED, "expired", index, entry.key());
         self.stats.expired += 1;
         self.delete(index, place);
     }

@@ -11,6 +11,7 @@
 
 mod access;
 mod db;
+pub mod events;
 mod exchange;
 mod expire;
 mod lazyfree;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use access::AccessPolicy;
 pub use db::Db;
+pub use events::{Classes, Event, Events};
 pub use expire::ExpireReport;
 
 use access::Access;
@@ -91,6 +93,8 @@ pub struct Keyspace {
     hasher: KeyHasher,
     /// Changes of the open batch.
     pub effects: Effects,
+    /// What happened to keys, for those who want to be told.
+    pub events: Events,
     /// Encoding thresholds.
     pub limits: EncodingLimits,
     /// Counters.
@@ -112,6 +116,7 @@ impl Keyspace {
             databases: databases.max(1),
             hasher: KeyHasher::new(0, 0),
             effects: Effects::default(),
+            events: Events::default(),
             limits: EncodingLimits { hash_seed: seed, ..EncodingLimits::default() },
             stats: Stats::default(),
             rng: seed | 1,

@@ -57,6 +57,8 @@ pub enum Kind {
     Percentiles,
     /// Client class, hard limit, soft limit and soft seconds, repeated.
     OutputLimits,
+    /// Letters that stand for classes of keyspace events.
+    Events,
 }
 
 /// Why a value was refused.
@@ -106,6 +108,7 @@ impl Kind {
             }
             Kind::SavePoints => "pairs of seconds and changes, or \"\" for none".to_owned(),
             Kind::Percentiles => "numbers from 0 to 100, or \"\" for none".to_owned(),
+            Kind::Events => "letters of Ag$lshzxeKEtmdn, or \"\" for none".to_owned(),
             Kind::OutputLimits => {
                 "class (normal, replica, pubsub), hard limit, soft limit, soft seconds".to_owned()
             }

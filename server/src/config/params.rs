@@ -6,6 +6,7 @@
 
 use super::kind::{BadValue, Kind, Setting};
 use super::types::{Access, Bind, Fsync, LogLevel, OutputLimits, Percentiles, SavePoint, Secret};
+use ringstone_engine::keyspace::Classes;
 use std::path::PathBuf;
 
 /// When a parameter can be changed.
@@ -143,7 +144,7 @@ macro_rules! params {
             default: $default,
             when: When::$when,
             doc: concat!($($doc),+),
-            set: |config, kind, words, append| config.$field.set(kind, words, append),
+            set: |config, kind, words, append| Setting::set(&mut config.$field, kind, words, append),
             text: |config, kind| config.$field.text(kind),
             lines: |config, kind| config.$field.lines(kind),
             same: |a, b| a.$field == b.$field,
@@ -220,9 +221,8 @@ params! {
     "Persistence" {
         /// Directory of the snapshot and of the log's directory.
         dir: PathBuf = "dir", Kind::Dir, ".", Protected;
-        /// Write every change to the log, so that it outlives a crash. CONFIG SET answers when the log is in force, or has
-        /// ended.
-        appendonly: bool = "appendonly", Kind::Bool, "yes", Live;
+        /// Write every change to the log, so that it outlives a crash.
+        appendonly: bool = "appendonly", Kind::Bool, "yes", Boot;
         /// When the log is forced to disk: `always` = before a write is acknowledged; `everysec` = once a second,
         /// a power failure loses the last second at most; `no` = when the kernel likes.
         appendfsync: Fsync = "appendfsync", Kind::Enum(Fsync::WORDS), "everysec", Live;
@@ -250,6 +250,13 @@ params! {
         rdbcompression: bool = "rdbcompression", Kind::Bool, "yes", Live;
         /// Refuse writes while the last snapshot failed and snapshots are configured.
         stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error", Kind::Bool, "yes", Live;
+    }
+    "Notifications" {
+        /// Events of keys that are published: `K` = in channels `__keyspace@<db>__:<key>`, `E` = in channels
+        /// `__keyevent@<db>__:<event>`; of these classes: `g` = generic, `$` = strings, `l` = lists, `s` = sets, `h` = hashes,
+        /// `z` = sorted sets, `t` = streams, `x` = expired, `e` = evicted, `d` = modules, `n` = new keys, `m` = misses,
+        /// `A` = `g$lshzxetd`.
+        notify_keyspace_events: Classes = "notify-keyspace-events", Kind::Events, "", Live;
     }
     "Observability" {
         /// Keep the distribution of each command's latency, for INFO latencystats and LATENCY HISTOGRAM.

@@ -1,6 +1,7 @@
 //! Types of parameters that are more than a number or a word.
 
 use super::kind::{BadValue, Kind, Setting, parse_memory, quote};
+use ringstone_engine::keyspace::Classes;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
@@ -288,6 +289,26 @@ impl Setting for Percentiles {
 
     fn lines(&self, kind: Kind) -> Vec<Vec<u8>> {
         vec![if self.0.is_empty() { quote(b"") } else { self.text(kind) }]
+    }
+}
+
+impl Setting for Classes {
+    fn set(&mut self, _: Kind, words: &[Vec<u8>], _: bool) -> Result<(), BadValue> {
+        let [word] = words else { return Err(BadValue::new("wrong number of arguments")) };
+        *self = Classes::parse(word).ok_or_else(|| {
+            BadValue::new("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+        })?;
+        Ok(())
+    }
+
+    fn text(&self, _: Kind) -> Vec<u8> {
+        self.letters().into_bytes()
+    }
+
+    fn lines(&self, _: Kind) -> Vec<Vec<u8>> {
+        // CONFIG GET shows no `n` beside `A`; a file must not lose it.
+        let unsaid = self.contains(Classes::ALL | Classes::NEW);
+        vec![quote((self.letters() + if unsaid { "n" } else { "" }).as_bytes())]
     }
 }
 

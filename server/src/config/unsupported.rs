@@ -182,7 +182,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     warn("slave-read-only", None, REPLICATION),
     warn("slave-serve-stale-data", None, REPLICATION),
     warn("slaveof", None, REPLICATION),
-    warn("notify-keyspace-events", Some(""), "keyspace notifications are not implemented yet"),
     warn(
         "shutdown-on-sigint",
         Some("default"),

@@ -9,6 +9,7 @@
 //! pushes when the answer is written (`late`).
 
 pub mod directory;
+mod events;
 
 use std::rc::Rc;
 use std::sync::Arc;

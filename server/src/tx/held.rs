@@ -89,6 +89,7 @@ impl Held {
         data.set_clock(this.now_ms);
         data.effects.set_enabled(this.commit.has_log());
         data.effects.set_observed(this.is_observed_anywhere());
+        data.events.set_wanted(this.keyspace.events.wanted());
         let (shard, keys, touched) = (ShardRef::clone(shard), Vec::new(), Vec::new());
         Held { shard, number, owners, whole, keys, data, touched }
     }
@@ -123,6 +124,10 @@ impl Held {
         this.note_call_since(call.entry, began, result.as_ref().err());
         drop(this);
         self.note_touched();
+        if !self.data.events.is_empty() {
+            let events = self.data.events.take();
+            self.shard.borrow_mut().publish_these(&events);
+        }
         result.is_ok()
     }
 
@@ -141,7 +146,7 @@ impl Held {
                 let began = self.shard.borrow().measure.now();
                 let replies = self.run_parts(call, call.args, None).await;
                 self.note_parts(call, began, &replies);
-                merge(replies, self.data.db(call.db, 0, Mode::Live).random(), reply);
+                merge(replies, reply);
             }
             Scope::Cursor(at) => self.run_cursor(call, at, reply).await,
         }

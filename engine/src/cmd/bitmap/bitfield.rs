@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::num::parse_i64;
 use crate::reply::Reply;
 
@@ -177,13 +177,19 @@ fn bitfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let grown = grow(&mut ctx.db, key, len)?;
     let Some(entry) = ctx.db.get_mut(key) else { return Err(Error::NoSuchKey) };
     let bytes = entry.bytes_mut(0);
-    let mut changed = grown;
+    let (mut changed, mut announced) = (grown, false);
     ctx.reply.array(operations.len());
     for operation in &operations {
-        changed |= operation.run(bytes, ctx.reply);
+        if let Some(other) = operation.run(bytes, ctx.reply) {
+            changed |= other;
+            announced |= changed;
+        }
     }
     if changed {
         ctx.db.effect_verbatim(OPCODE, args);
+    }
+    if announced {
+        ctx.db.notify(Classes::STRING, "setbit", key);
     }
     Ok(())
 }
@@ -274,13 +280,13 @@ fn parse_type(text: &[u8]) -> Result<(bool, usize), Error> {
 }
 
 impl Operation {
-    /// Does it and answers; true when bits changed.
-    fn run(&self, bytes: &mut [u8], reply: &mut dyn Reply) -> bool {
+    /// Does it and answers; whether bits are others now, if it wrote at all.
+    fn run(&self, bytes: &mut [u8], reply: &mut dyn Reply) -> Option<bool> {
         let old = self.raw(bytes);
         let wanted = match self.action {
             Action::Get => {
                 reply.int(self.value(old));
-                return false;
+                return None;
             }
             Action::Set(value) if self.signed => i128::from(value),
             // A negative number is a huge unsigned one here.
@@ -289,7 +295,7 @@ impl Operation {
         };
         let Some(new) = self.fit(wanted) else {
             reply.null();
-            return false;
+            return None;
         };
         reply.int(if matches!(self.action, Action::Set(_)) {
             self.value(old)
@@ -297,7 +303,7 @@ impl Operation {
             self.value(new)
         });
         self.write(bytes, new);
-        old != new
+        Some(old != new)
     }
 
     /// The bits of a number that may be too large; nothing when it is and must not be.

@@ -2,7 +2,7 @@
 
 use super::Command;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Db;
+use crate::keyspace::{Classes, Db};
 use crate::num::parse_i64;
 use crate::types::Value;
 
@@ -81,5 +81,6 @@ fn store(db: &mut Db<'_>, key: &[u8], bytes: Vec<u8>) -> CmdResult {
         // For OBJECT ENCODING: a result is `raw`, however short it is.
         entry.bytes_mut(0);
     }
+    db.notify(Classes::STRING, "set", key);
     Ok(())
 }

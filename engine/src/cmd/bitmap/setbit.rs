@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 
 const OPCODE: Opcode = 512;
 
@@ -54,6 +54,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     set_bit(bytes, at, on);
     if grown || before != on {
         ctx.db.effect_verbatim(OPCODE, args);
+        ctx.db.notify(Classes::STRING, "setbit", key);
     }
     ctx.reply.int(i64::from(before));
     Ok(())

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 
 const OPCODE: Opcode = 68;
 
@@ -63,6 +63,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         return Ok(());
     }
     super::store_moved(&mut target, to, value, expire_at_ms, raw);
+    target.notify(Classes::GENERIC, "copy_to", to);
     ctx.db.effect_verbatim(OPCODE, args);
     ctx.reply.int(1);
     Ok(())

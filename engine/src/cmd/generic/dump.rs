@@ -31,7 +31,7 @@ pub static DUMP: Command = Command {
 };
 
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let payload = ctx.db.peek(args.at(1)).map(|entry| serial::dump_payload(entry.value()));
+    let payload = ctx.db.get(args.at(1)).map(|entry| serial::dump_payload(entry.value()));
     ctx.reply.bulk_or_null(payload.as_deref());
     Ok(())
 }

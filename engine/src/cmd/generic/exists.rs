@@ -25,7 +25,7 @@ pub static EXISTS: Command = Command {
 };
 
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let found = args.iter_from(1).filter(|key| ctx.db.contains(key)).count();
+    let found = args.iter_from(1).filter(|key| ctx.db.glance(key).is_some()).count();
     ctx.reply.len(found);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::Command;
 use crate::args::Args;
 use crate::error::Error;
-use crate::keyspace::{Db, Mode, OPCODE_DEL};
+use crate::keyspace::{Classes, Db, Mode, OPCODE_DEL};
 use crate::types::Value;
 
 pub mod copy;
@@ -73,6 +73,7 @@ pub(crate) fn delete(db: &mut Db<'_>, key: &[u8]) -> bool {
     let removed = db.remove(key);
     if removed {
         db.effect(OPCODE_DEL, &[key]);
+        db.notify(Classes::GENERIC, "del", key);
     }
     removed
 }
@@ -84,6 +85,7 @@ pub(crate) fn expire_at(db: &mut Db<'_>, key: &[u8], at_ms: i64) {
     } else if db.set_expire_at_ms(key, Some(at_ms)) {
         let mut digits = itoa::Buffer::new();
         db.effect(expire::OPCODE, &[key, digits.format(at_ms).as_bytes()]);
+        db.notify(Classes::GENERIC, "expire", key);
     }
 }
 
@@ -91,11 +93,14 @@ pub(crate) fn expire_at(db: &mut Db<'_>, key: &[u8], at_ms: i64) {
 pub(crate) fn persist(db: &mut Db<'_>, key: &[u8]) {
     if db.set_expire_at_ms(key, None) {
         db.effect(persist::OPCODE, &[key]);
+        db.notify(Classes::GENERIC, "persist", key);
     }
 }
 
-/// Stores a value that another key had; a string that was `raw` there (OBJECT ENCODING) is `raw` here.
+/// Stores a value that another key had, in place of what was there; a string that was `raw` there (OBJECT ENCODING) is `raw` here.
 fn store_moved(db: &mut Db<'_>, key: &[u8], value: Value, expire_at_ms: Option<i64>, raw: bool) {
+    // A key whose value is replaced in this way counts as a new one.
+    db.remove(key);
     db.set(key, value, expire_at_ms);
     if raw && let Some(entry) = db.get_mut(key) {
         entry.bytes_mut(0);

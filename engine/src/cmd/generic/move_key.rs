@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 
 const OPCODE: Opcode = 69;
 
@@ -46,6 +46,8 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     if let Some(entry) = entry {
         ctx.db.other(target)?.put(entry);
         ctx.db.effect_verbatim(OPCODE, args);
+        ctx.db.notify(Classes::GENERIC, "move_from", key);
+        ctx.db.other(target)?.notify(Classes::GENERIC, "move_to", key);
     }
     ctx.reply.int(i64::from(moved));
     Ok(())

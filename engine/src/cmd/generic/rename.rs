@@ -4,7 +4,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 
 const OPCODE: Opcode = 67;
 
@@ -83,5 +83,7 @@ fn move_to(ctx: &mut Ctx<'_>, args: Args<'_>, only_if_absent: bool) -> Result<bo
     let (_, value, expire_at_ms) = entry.into_parts();
     super::store_moved(&mut ctx.db, to, value, expire_at_ms, raw);
     ctx.db.effect(OPCODE, &[from, to]);
+    ctx.db.notify(Classes::GENERIC, "rename_from", from);
+    ctx.db.notify(Classes::GENERIC, "rename_to", to);
     Ok(true)
 }

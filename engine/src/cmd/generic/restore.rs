@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::num::parse_i64;
 use crate::serial;
 
@@ -82,10 +82,12 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         super::delete(&mut ctx.db, key);
         return Ok(());
     }
+    ctx.db.remove(key);
     ctx.db.set(key, value, at_ms);
     let mut digits = itoa::Buffer::new();
     let at_ms = digits.format(at_ms.unwrap_or(0)).as_bytes();
     ctx.db.effect(OPCODE, &[key, at_ms, payload, b"REPLACE", b"ABSTTL"]);
+    ctx.db.notify(Classes::GENERIC, "restore", key);
     if let Some(seconds) = options.idle_seconds {
         ctx.db.set_idle_seconds(key, seconds);
     }

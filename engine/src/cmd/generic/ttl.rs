@@ -111,7 +111,7 @@ fn to_seconds(ms: i64) -> i64 {
 }
 
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>, show: impl Fn(i64) -> i64) -> CmdResult {
-    let reply = match ctx.db.peek(args.at(1)).map(|entry| entry.expire_at_ms()) {
+    let reply = match ctx.db.glance(args.at(1)).map(|entry| entry.expire_at_ms()) {
         None => -2,
         Some(None) => -1,
         Some(Some(at_ms)) => show(at_ms),

@@ -23,7 +23,7 @@ pub static TYPE: Command = Command {
 };
 
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let name = ctx.db.peek(args.at(1)).map(|entry| entry.value().type_name());
+    let name = ctx.db.glance(args.at(1)).map(|entry| entry.value().type_name());
     ctx.reply.simple(name.unwrap_or("none"));
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::OPCODE_HDEL;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::Hash;
 
 /// HDEL: removes fields from a hash.
@@ -41,7 +41,10 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     };
     let removed = args.iter_from(2).filter(|field| hash.remove(field)).count();
     if removed > 0 {
-        ctx.db.remove_if_empty::<Hash>(key);
+        ctx.db.notify(Classes::HASH, "hdel", key);
+        if ctx.db.remove_if_empty::<Hash>(key) {
+            ctx.db.notify(Classes::GENERIC, "del", key);
+        }
         ctx.db.effect_verbatim(OPCODE_HDEL, args);
     }
     ctx.reply.len(removed);

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::numbers::integer;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::Hash;
 
 /// HINCRBY: adds to the integer in a hash's field; a field that is not there counts as 0.
@@ -48,6 +48,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let sum = old.checked_add(amount).ok_or(Error::Overflow)?;
     hash.set(args.at(2), itoa::Buffer::new().format(sum).as_bytes(), &limits);
     ctx.db.effect_verbatim(OPCODE_HINCRBY, args);
+    ctx.db.notify(Classes::HASH, "hincrby", args.at(1));
     ctx.reply.int(sum);
     Ok(())
 }

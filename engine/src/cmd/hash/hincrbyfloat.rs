@@ -4,7 +4,7 @@ use super::OPCODE_HSET;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::num::LongDouble;
 use crate::types::Hash;
 use crate::types::listpack::Item;
@@ -44,13 +44,14 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         return Err(Error::text("ERR value is NaN or Infinity"));
     }
     let limits = ctx.db.limits();
-    let old = match ctx.db.get_as::<Hash>(key)?.and_then(|hash| hash.get(field)) {
+    let old = match ctx.db.get_mut_as::<Hash>(key)?.and_then(|hash| hash.get(field)) {
         None => LongDouble::from_i64(0),
         Some(item) => number(item)?,
     };
     let sum = old.checked_add(amount).ok_or(Error::NanOrInfinity)?.format();
     ctx.db.get_or_insert_as(key, Hash::new)?.set(field, sum.as_bytes(), &limits);
     ctx.db.effect(OPCODE_HSET, &[key, field, sum.as_bytes()]);
+    ctx.db.notify(Classes::HASH, "hincrbyfloat", key);
     ctx.reply.bulk(sum.as_bytes());
     Ok(())
 }

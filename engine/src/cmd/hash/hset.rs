@@ -4,7 +4,7 @@ use super::OPCODE_HSET;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::Hash;
 
 /// HSET: sets fields of a hash and returns how many are new; a hash that is not there is made.
@@ -118,6 +118,7 @@ fn set_pairs(ctx: &mut Ctx<'_>, args: Args<'_>, name: &'static str) -> Result<us
     let pairs = (2..args.len()).step_by(2);
     let added = pairs.filter(|at| hash.set(args.at(*at), args.at(at + 1), &limits)).count();
     ctx.db.effect_verbatim(OPCODE_HSET, args);
+    ctx.db.notify(Classes::HASH, "hset", args.at(1));
     Ok(added)
 }
 
@@ -128,6 +129,7 @@ fn hsetnx(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     if new {
         hash.set(args.at(2), args.at(3), &limits);
         ctx.db.effect_verbatim(OPCODE_HSET, args);
+        ctx.db.notify(Classes::HASH, "hset", args.at(1));
     }
     ctx.reply.int(i64::from(new));
     Ok(())

@@ -4,7 +4,7 @@ use super::OPCODE_LINSERT;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::{List, Object};
 
 /// LINSERT: puts an element before or behind the first one that equals a pivot.
@@ -53,5 +53,6 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     }
     ctx.reply.len(list.len());
     ctx.db.effect_verbatim(OPCODE_LINSERT, args);
+    ctx.db.notify(Classes::LIST, "linsert", args.at(1));
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{OPCODE_LMOVE, parse_side, pop, push};
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::list::Side;
 use crate::types::{List, Object};
 
@@ -82,7 +82,7 @@ fn move_element(
     (source, from): (&[u8], Side),
     (target, to): (&[u8], Side),
 ) -> CmdResult {
-    let item = ctx.db.get_as::<List>(source)?.and_then(|list| list.end(from));
+    let item = ctx.db.get_mut_as::<List>(source)?.and_then(|list| list.end(from));
     let Some(element) = item.map(|item| item.to_vec()) else {
         ctx.reply.null();
         return Ok(());
@@ -91,6 +91,7 @@ fn move_element(
         rotate(ctx, source, from, to, &element)?;
     } else {
         ctx.db.get_or_insert_as(target, List::new)?.push(to, &element);
+        ctx.db.notify(Classes::LIST, push::event(to), target);
         if let Some(list) = ctx.db.get_mut_as::<List>(source)? {
             let removed = list.remove_end(from, 1);
             let emptied = list.is_empty();
@@ -110,6 +111,8 @@ fn rotate(ctx: &mut Ctx<'_>, key: &[u8], from: Side, to: Side, element: &[u8]) -
         list.remove_end(from, 1);
     }
     ctx.db.effect(OPCODE_LMOVE, &[key, key, word(from), word(to)]);
+    ctx.db.notify(Classes::LIST, push::event(to), key);
+    ctx.db.notify(Classes::LIST, pop::event(from), key);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::numbers::magnitude;
 use crate::cmd::*;
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::List;
 use crate::types::list::Side;
 
@@ -49,7 +49,10 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let limit = if count == 0 { usize::MAX } else { count };
     let removed = list.remove_matching(args.at(3), side, limit);
     if removed > 0 {
-        ctx.db.remove_if_empty::<List>(key);
+        ctx.db.notify(Classes::LIST, "lrem", key);
+        if ctx.db.remove_if_empty::<List>(key) {
+            ctx.db.notify(Classes::GENERIC, "del", key);
+        }
         ctx.db.effect_verbatim(OPCODE_LREM, args);
     }
     ctx.reply.len(removed);

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::numbers::integer;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::List;
 
 /// LSET: replaces a list's element at an index.
@@ -44,6 +44,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         return Err(Error::IndexRange);
     }
     ctx.db.effect_verbatim(OPCODE_LSET, args);
+    ctx.db.notify(Classes::LIST, "lset", args.at(1));
     ctx.reply.ok();
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::numbers::integer;
 use crate::cmd::*;
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::list::Side;
 use crate::types::{List, Object};
 
@@ -51,9 +51,12 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let changed = count < list.len();
     if count == 0 {
         ctx.db.remove(key);
+        ctx.db.notify(Classes::LIST, "ltrim", key);
+        ctx.db.notify(Classes::GENERIC, "del", key);
     } else {
         list.remove_end(Side::Left, from);
         list.remove_end(Side::Right, behind);
+        ctx.db.notify(Classes::LIST, "ltrim", key);
     }
     if changed {
         ctx.db.effect_verbatim(OPCODE_LTRIM, args);

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::numbers::{at_least, positive};
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::reply::Reply;
 use crate::types::list::Side;
 use crate::types::{List, Object};
@@ -177,6 +177,14 @@ fn reply_end(reply: &mut dyn Reply, list: &List, side: Side, count: usize) {
     }
 }
 
+/// The event that taking elements off an end announces.
+pub(super) fn event(side: Side) -> &'static str {
+    match side {
+        Side::Left => "lpop",
+        Side::Right => "rpop",
+    }
+}
+
 /// Records that elements were removed from an end, and removes the list when none is left.
 pub(super) fn removed_end(
     ctx: &mut Ctx<'_>,
@@ -184,13 +192,15 @@ pub(super) fn removed_end(
     side: Side,
     (removed, emptied): (usize, bool),
 ) {
-    if emptied {
-        ctx.db.remove(key);
-    }
     let opcode = match side {
         Side::Left => OPCODE_LPOP,
         Side::Right => OPCODE_RPOP,
     };
+    ctx.db.notify(Classes::LIST, event(side), key);
+    if emptied {
+        ctx.db.remove(key);
+        ctx.db.notify(Classes::GENERIC, "del", key);
+    }
     if removed == 1 {
         ctx.db.effect(opcode, &[key]);
     } else {

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::list::Side;
 use crate::types::{List, Object};
 
@@ -134,7 +134,16 @@ fn push(ctx: &mut Ctx<'_>, args: Args<'_>, side: Side, create: bool) -> CmdResul
     args.iter_from(2).for_each(|element| list.push(side, element));
     ctx.reply.len(list.len());
     ctx.db.effect_verbatim(opcode(side), args);
+    ctx.db.notify(Classes::LIST, event(side), key);
     Ok(())
+}
+
+/// The event that a push announces.
+pub(super) fn event(side: Side) -> &'static str {
+    match side {
+        Side::Left => "lpush",
+        Side::Right => "rpush",
+    }
 }
 
 /// The opcode that a push is recorded with.

@@ -4,7 +4,7 @@ use super::OPCODE_SADD;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::Set;
 
 /// SADD: adds members to a set; a set that is not there is made.
@@ -41,6 +41,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let added = args.iter_from(2).filter(|member| set.add(member, &limits)).count();
     if added > 0 {
         ctx.db.effect_verbatim(OPCODE_SADD, args);
+        ctx.db.notify(Classes::SET, "sadd", args.at(1));
     }
     ctx.reply.len(added);
     Ok(())

@@ -66,7 +66,7 @@ fn sdiff(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 
 fn sdiffstore(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let result = difference(&mut ctx.db, args.iter_from(2))?;
-    store(ctx, args.at(1), result)
+    store(ctx, args.at(1), result, "sdiffstore")
 }
 
 fn difference<'k>(db: &mut Db<'_>, keys: impl Iterator<Item = &'k [u8]>) -> Result<Set, Error> {

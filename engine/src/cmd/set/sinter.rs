@@ -102,7 +102,7 @@ fn sinter(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 
 fn sinterstore(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let result = intersect(&mut ctx.db, args.iter_from(2), usize::MAX)?;
-    store(ctx, args.at(1), result)
+    store(ctx, args.at(1), result, "sinterstore")
 }
 
 fn sintercard(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {

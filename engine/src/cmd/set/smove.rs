@@ -4,7 +4,7 @@ use super::{OPCODE_SADD, OPCODE_SREM};
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::Set;
 
 /// SMOVE: moves a member from one set to another.
@@ -40,19 +40,23 @@ pub static SMOVE: Command = Command {
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let (source, target, member) = (args.at(1), args.at(2), args.at(3));
     let limits = ctx.db.limits();
-    let Some(there) = ctx.db.get_as::<Set>(source)?.map(|set| set.contains(member)) else {
+    let Some(there) = ctx.db.get_mut_as::<Set>(source)?.map(|set| set.contains(member)) else {
         ctx.reply.int(0);
         return Ok(());
     };
-    ctx.db.get_as::<Set>(target)?;
+    ctx.db.get_mut_as::<Set>(target)?;
     if there && source != target {
         if let Some(set) = ctx.db.get_mut_as::<Set>(source)? {
             set.remove(member);
         }
-        ctx.db.remove_if_empty::<Set>(source);
+        ctx.db.notify(Classes::SET, "srem", source);
+        if ctx.db.remove_if_empty::<Set>(source) {
+            ctx.db.notify(Classes::GENERIC, "del", source);
+        }
         ctx.db.effect(OPCODE_SREM, &[source, member]);
         if ctx.db.get_or_insert_as(target, Set::new)?.add(member, &limits) {
             ctx.db.effect(OPCODE_SADD, &[target, member]);
+            ctx.db.notify(Classes::SET, "sadd", target);
         }
     }
     ctx.reply.int(i64::from(there));

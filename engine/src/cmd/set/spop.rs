@@ -2,10 +2,11 @@
 
 use super::OPCODE_SREM;
 use crate::args::Args;
+use crate::cmd::generic::delete;
 use crate::cmd::numbers::positive;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::{Ctx, OPCODE_DEL};
+use crate::keyspace::{Classes, Ctx};
 use crate::types::rng::Rng;
 use crate::types::{Object, Set};
 
@@ -60,9 +61,9 @@ fn one(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
     let mut scratch = itoa::Buffer::new();
     let text = member.bytes(&mut scratch);
     ctx.reply.bulk(text);
+    ctx.db.notify(Classes::SET, "spop", key);
     if empty {
-        ctx.db.remove(key);
-        ctx.db.effect(OPCODE_DEL, &[key]);
+        delete(&mut ctx.db, key);
     } else {
         ctx.db.effect(OPCODE_SREM, &[key, text]);
     }
@@ -83,8 +84,8 @@ fn several(ctx: &mut Ctx<'_>, key: &[u8], count: usize) -> CmdResult {
     if count >= set.len() {
         ctx.reply.set(set.len());
         set.iter().for_each(|item| ctx.reply.bulk(item.bytes(&mut scratch)));
-        ctx.db.remove(key);
-        ctx.db.effect(OPCODE_DEL, &[key]);
+        ctx.db.notify(Classes::SET, "spop", key);
+        delete(&mut ctx.db, key);
         return Ok(());
     }
     let taken: Vec<_> = (0..count).map_while(|_| set.take_random(&mut rng)).collect();
@@ -93,5 +94,6 @@ fn several(ctx: &mut Ctx<'_>, key: &[u8], count: usize) -> CmdResult {
     taken.iter().for_each(|member| ctx.reply.bulk(member));
     let effect: Vec<_> = std::iter::once(key).chain(taken.iter().map(Vec::as_slice)).collect();
     ctx.db.effect(OPCODE_SREM, &effect);
+    ctx.db.notify(Classes::SET, "spop", key);
     Ok(())
 }

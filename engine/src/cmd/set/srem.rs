@@ -4,7 +4,7 @@ use super::OPCODE_SREM;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::Set;
 
 /// SREM: removes members from a set.
@@ -40,7 +40,10 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     };
     let removed = args.iter_from(2).filter(|member| set.remove(member)).count();
     if removed > 0 {
-        ctx.db.remove_if_empty::<Set>(key);
+        ctx.db.notify(Classes::SET, "srem", key);
+        if ctx.db.remove_if_empty::<Set>(key) {
+            ctx.db.notify(Classes::GENERIC, "del", key);
+        }
         ctx.db.effect_verbatim(OPCODE_SREM, args);
     }
     ctx.reply.len(removed);

@@ -67,7 +67,7 @@ fn sunion(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 
 fn sunionstore(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let result = union(&mut ctx.db, args.iter_from(2))?;
-    store(ctx, args.at(1), result)
+    store(ctx, args.at(1), result, "sunionstore")
 }
 
 fn union<'k>(db: &mut Db<'_>, keys: impl Iterator<Item = &'k [u8]>) -> Result<Set, Error> {

@@ -44,6 +44,10 @@ pub static XACK: Command = Command {
 };
 
 fn xack(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
+    if ctx.db.glance(args.at(1)).is_none() {
+        ctx.reply.int(0);
+        return Ok(());
+    }
     let stream = ctx.db.get_mut_as::<Stream>(args.at(1))?;
     let Some(group) = stream.and_then(|stream| stream.group_mut(args.at(2))) else {
         ctx.reply.int(0);

@@ -7,7 +7,7 @@ use crate::cmd::{
     Acl, Arg, ArgKind, Begin, Command, Find, Flags, Group as CommandGroup, KeyFlags, KeySpec, Spec,
 };
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::stream::{PushError, StreamId, number};
 use crate::types::{EncodingLimits, Object, Stream};
 
@@ -172,6 +172,10 @@ fn xadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     effect.push(id.as_bytes());
     effect.extend(words);
     ctx.db.effect(XADD.spec.opcode, &effect);
+    ctx.db.notify(Classes::STREAM, "xadd", key);
+    if trimmed > 0 {
+        ctx.db.notify(Classes::STREAM, "xtrim", key);
+    }
     Ok(())
 }
 

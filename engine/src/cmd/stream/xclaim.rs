@@ -142,7 +142,10 @@ impl Options {
 
 /// The group of arguments 1 and 2, which must be there, with its stream.
 fn find<'c>(db: &'c mut Db<'_>, args: Args<'_>) -> Result<&'c mut Stream, Error> {
-    let stream = db.get_mut_as::<Stream>(args.at(1))?;
+    let stream = match db.glance(args.at(1)) {
+        Some(_) => db.get_mut_as::<Stream>(args.at(1))?,
+        None => None,
+    };
     stream
         .filter(|stream| stream.group(args.at(2)).is_some())
         .ok_or_else(|| no_group(args.at(1), args.at(2)))

@@ -6,7 +6,7 @@ use crate::cmd::{
     Acl, Arg, ArgKind, Command, Flags, Group as CommandGroup, KeyFlags, KeySpec, Spec,
 };
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::Stream;
 use crate::types::stream::StreamId;
 
@@ -44,6 +44,7 @@ fn xdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let deleted = ids.into_iter().filter(|id| stream.remove(*id)).count();
     if deleted > 0 {
         ctx.db.effect_verbatim(XDEL.spec.opcode, args);
+        ctx.db.notify(Classes::STREAM, "xdel", args.at(1));
     }
     ctx.reply.len(deleted);
     Ok(())

@@ -6,7 +6,7 @@ use crate::cmd::{
     Acl, Arg, ArgKind, Begin, Command, Find, Flags, Group as CommandGroup, KeyFlags, KeySpec, Spec,
 };
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::Stream;
 use crate::types::stream::{Group, StreamId};
 
@@ -288,6 +288,7 @@ fn create(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let effect =
         [b"CREATE", key, args.at(3), id.as_bytes(), b"MKSTREAM", b"ENTRIESREAD", read.as_bytes()];
     ctx.db.effect(XGROUP_CREATE.spec.opcode, &effect);
+    ctx.db.notify(Classes::STREAM, "xgroup-create", key);
     ctx.reply.ok();
     Ok(())
 }
@@ -304,6 +305,7 @@ fn setid(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     group.last_id = id;
     group.entries_read = entries_read;
     record_position(ctx, args.at(2), args.at(3), id, entries_read);
+    ctx.db.notify(Classes::STREAM, "xgroup-setid", args.at(2));
     ctx.reply.ok();
     Ok(())
 }
@@ -321,10 +323,11 @@ pub(super) fn record_position(
     ctx.db.effect(XGROUP_SETID.spec.opcode, &effect);
 }
 
-/// Records that a consumer was made.
+/// Records and announces that a consumer was made.
 pub(super) fn record_consumer(ctx: &mut Ctx<'_>, key: &[u8], group: &[u8], consumer: &[u8]) {
     let effect = [b"CREATECONSUMER", key, group, consumer];
     ctx.db.effect(XGROUP_CREATECONSUMER.spec.opcode, &effect);
+    ctx.db.notify(Classes::STREAM, "xgroup-createconsumer", key);
 }
 
 fn entries_read_text(entries_read: Option<u64>) -> String {
@@ -335,6 +338,7 @@ fn destroy(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let removed = stream(ctx, args)?.remove_group(args.at(3));
     if removed {
         ctx.db.effect_verbatim(XGROUP_DESTROY.spec.opcode, args);
+        ctx.db.notify(Classes::STREAM, "xgroup-destroy", args.at(2));
     }
     ctx.reply.int(i64::from(removed));
     Ok(())
@@ -354,6 +358,7 @@ fn delconsumer(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let pending = group(ctx, args)?.remove_consumer(args.at(4));
     if pending.is_some() {
         ctx.db.effect_verbatim(XGROUP_DELCONSUMER.spec.opcode, args);
+        ctx.db.notify(Classes::STREAM, "xgroup-delconsumer", args.at(2));
     }
     ctx.reply.len(pending.unwrap_or(0));
     Ok(())

@@ -6,7 +6,7 @@ use crate::cmd::{
     Acl, Arg, ArgKind, Command, Flags, Group as CommandGroup, KeyFlags, KeySpec, Spec,
 };
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::stream::StreamId;
 use crate::types::{Object, Stream};
 
@@ -82,6 +82,7 @@ fn xsetid(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     }
     stream.set_last_id(id, added, max_deleted);
     ctx.db.effect_verbatim(XSETID.spec.opcode, args);
+    ctx.db.notify(Classes::STREAM, "xsetid", args.at(1));
     ctx.reply.ok();
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::cmd::{
     Acl, Arg, ArgKind, Command, Flags, Group as CommandGroup, KeyFlags, KeySpec, Spec,
 };
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::{Object, Stream};
 
 /// `XTRIM`
@@ -72,6 +72,7 @@ fn xtrim(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let len = stream.len().to_string();
     if trimmed > 0 {
         ctx.db.effect(XTRIM.spec.opcode, &[args.at(1), b"MAXLEN", len.as_bytes()]);
+        ctx.db.notify(Classes::STREAM, "xtrim", args.at(1));
     }
     ctx.reply.int(i64::try_from(trimmed).unwrap_or(i64::MAX));
     Ok(())

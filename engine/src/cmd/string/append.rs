@@ -1,11 +1,11 @@
 //! APPEND.
 
-use super::{check_len, set_plain};
+use super::{check_len, set};
 use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 
 const OPCODE: Opcode = 2;
 
@@ -40,13 +40,16 @@ pub static APPEND: Command = Command {
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let (key, more) = (args.at(1), args.at(2));
     let Some(len) = super::strlen::len_of(ctx.db.peek(key))? else {
-        set_plain(&mut ctx.db, key, more);
+        ctx.db.set_str(key, more, None);
+        ctx.db.effect(set::OPCODE, &[key, more]);
+        ctx.db.notify(Classes::STRING, "append", key);
         ctx.reply.len(more.len());
         return Ok(());
     };
     check_len(&ctx.db, len, more.len())?;
     let len = ctx.db.get_mut(key).map_or(0, |entry| entry.append(more));
     ctx.db.effect_verbatim(OPCODE, args);
+    ctx.db.notify(Classes::STRING, "append", key);
     ctx.reply.len(len);
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::num::parse_i64;
 use crate::types::{Value, ValueRef};
 
@@ -135,6 +135,7 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], amount: i64) -> CmdResult {
         }
     };
     ctx.db.effect(OPCODE, &[key, itoa::Buffer::new().format(amount).as_bytes()]);
+    ctx.db.notify(Classes::STRING, "incrby", key);
     ctx.reply.int(sum);
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::set;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::num::LongDouble;
 use crate::types::{Value, ValueRef};
 
@@ -49,6 +49,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         None => ctx.db.set(key, value, None),
     }
     ctx.db.effect(set::OPCODE, &[key, sum.as_bytes(), b"KEEPTTL"]);
+    ctx.db.notify(Classes::STRING, "incrbyfloat", key);
     ctx.reply.bulk(sum.as_bytes());
     Ok(())
 }

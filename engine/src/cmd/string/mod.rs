@@ -2,7 +2,7 @@
 
 use super::Command;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Db;
+use crate::keyspace::{Classes, Db};
 use crate::reply::Reply;
 use crate::types::ValueRef;
 
@@ -71,17 +71,27 @@ fn reply_get(db: &mut Db<'_>, reply: &mut dyn Reply, key: &[u8]) -> CmdResult {
 fn set_plain(db: &mut Db<'_>, key: &[u8], value: &[u8]) {
     db.set_str(key, value, None);
     db.effect(set::OPCODE, &[key, value]);
+    db.notify(Classes::STRING, "set", key);
 }
 
 /// Stores a string that expires, and records it as SET with PXAT. A time that has passed removes the key.
 fn set_expiring(db: &mut Db<'_>, key: &[u8], value: &[u8], at_ms: i64) {
     if super::generic::is_past(db, at_ms) {
-        super::generic::delete(db, key);
+        if db.remove(key) {
+            db.effect(crate::keyspace::OPCODE_DEL, &[key]);
+        } else {
+            db.notify(Classes::NEW, "new", key);
+        }
+        db.notify(Classes::STRING, "set", key);
+        db.notify(Classes::GENERIC, "expire", key);
+        db.notify(Classes::EXPIRED, "expired", key);
         return;
     }
     db.set_str(key, value, Some(at_ms));
     let mut digits = itoa::Buffer::new();
     db.effect(set::OPCODE, &[key, value, b"PXAT", digits.format(at_ms).as_bytes()]);
+    db.notify(Classes::STRING, "set", key);
+    db.notify(Classes::GENERIC, "expire", key);
 }
 
 /// An error when a string of `len + more` bytes would be longer than allowed.

@@ -6,7 +6,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::raw::Entry;
 
 /// SET's number in the log, which the family's other commands record as well.
@@ -108,4 +108,5 @@ fn store(ctx: &mut Ctx<'_>, args: Args<'_>, keep_ttl: bool, expire_at_ms: Option
     }
     ctx.db.set_str(key, value, kept);
     ctx.db.effect(OPCODE, &[key, value, b"KEEPTTL"]);
+    ctx.db.notify(Classes::STRING, "set", key);
 }

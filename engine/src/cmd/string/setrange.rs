@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::num::parse_i64;
 use crate::types::Value;
 
@@ -62,6 +62,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         target.copy_from_slice(part);
     }
     ctx.db.effect_verbatim(OPCODE, args);
+    ctx.db.notify(Classes::STRING, "setrange", key);
     ctx.reply.len(len.unwrap_or(0).max(end));
     Ok(())
 }

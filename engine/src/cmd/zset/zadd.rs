@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::cmd::{Acl, Arg, ArgKind, Command, Flags, Group, KeyFlags, KeySpec, Spec};
 use crate::error::{CmdResult, Error};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::num::{DoubleBuffer, format_f64, parse_f64};
 use crate::types::zset::Inserted;
 use crate::types::{EncodingLimits, Object, ZSet};
@@ -140,6 +140,7 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, first: usize, options: Options) -> Cmd
     };
     if added + updated > 0 {
         record(ctx, args, first, options, &last);
+        ctx.db.notify(Classes::ZSET, if options.increment { "zincr" } else { "zadd" }, key);
     }
     match (options.increment, last) {
         (false, _) => ctx.reply.int(if options.count_changed { added + updated } else { added }),

@@ -82,7 +82,7 @@ pub(super) fn reply(
 pub(super) fn store(
     ctx: &mut Ctx<'_>,
     args: Args<'_>,
-    name: &str,
+    name: &'static str,
     opcode: Opcode,
     operation: Operation,
 ) -> CmdResult {
@@ -93,7 +93,7 @@ pub(super) fn store(
         result.insert(&member, score, &limits);
     }
     let len = result.len();
-    zrange::store(ctx, args, opcode, result);
+    zrange::store(ctx, args, opcode, name, result);
     ctx.reply.len(len);
     Ok(())
 }

@@ -3,9 +3,10 @@
 use super::emit;
 use super::zrem::ZREM;
 use crate::args::Args;
+use crate::cmd::generic::delete;
 use crate::cmd::{Acl, Arg, ArgKind, Begin, Command, Find, Flags, Group, KeyFlags, KeySpec, Spec};
 use crate::error::{CmdResult, Error};
-use crate::keyspace::{Ctx, OPCODE_DEL};
+use crate::keyspace::{Classes, Ctx};
 use crate::num::parse_i64;
 use crate::types::{Object, ZSet};
 
@@ -199,11 +200,16 @@ pub fn take(
             set.range(len - count..len).rev().map(|(m, s)| (m.to_vec(), s)).collect(),
         ),
     };
+    let event = match end {
+        End::Min => "zpopmin",
+        End::Max => "zpopmax",
+    };
     if count == len {
-        ctx.db.remove(key);
-        ctx.db.effect(OPCODE_DEL, &[key]);
+        ctx.db.notify(Classes::ZSET, event, key);
+        delete(&mut ctx.db, key);
     } else if count > 0 {
         set.remove_ranks(ranks);
+        ctx.db.notify(Classes::ZSET, event, key);
         let mut effect = vec![key];
         effect.extend(elements.iter().map(|(member, _)| &member[..]));
         ctx.db.effect(ZREM.spec.opcode, &effect);

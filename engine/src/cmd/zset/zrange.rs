@@ -5,9 +5,10 @@ use std::ops::Range;
 use super::bounds::{LexRange, ScoreRange, index_ranks, integer};
 use super::emit;
 use crate::args::Args;
+use crate::cmd::generic::delete;
 use crate::cmd::{Acl, Arg, ArgKind, Begin, Command, Find, Flags, Group, KeyFlags, KeySpec, Spec};
 use crate::error::{CmdResult, Error};
-use crate::keyspace::{Ctx, OPCODE_DEL};
+use crate::keyspace::{Classes, Ctx};
 use crate::types::{Object, ZSet};
 
 /// `ZRANGE`
@@ -340,18 +341,25 @@ fn zrangestore(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         }
     }
     let len = stored.len();
-    store(ctx, args, ZRANGESTORE.spec.opcode, stored);
+    store(ctx, args, ZRANGESTORE.spec.opcode, "zrangestore", stored);
     ctx.reply.len(len);
     Ok(())
 }
 
 /// Stores a result at argument 1; an empty one removes what is there. The command is its own effect.
-pub(super) fn store(ctx: &mut Ctx<'_>, args: Args<'_>, opcode: u16, result: ZSet) {
-    if !result.is_empty() {
+pub(super) fn store(
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    opcode: u16,
+    event: &'static str,
+    result: ZSet,
+) {
+    if result.is_empty() {
+        delete(&mut ctx.db, args.at(1));
+    } else {
         ctx.db.set(args.at(1), result.into_value(), None);
         ctx.db.effect_verbatim(opcode, args);
-    } else if ctx.db.remove(args.at(1)) {
-        ctx.db.effect(OPCODE_DEL, &[args.at(1)]);
+        ctx.db.notify(Classes::ZSET, event, args.at(1));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::cmd::{Acl, Arg, ArgKind, Command, Flags, Group, KeyFlags, KeySpec, Spec};
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::{Object, ZSet};
 
 /// `ZREM`
@@ -38,11 +38,12 @@ fn zrem(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     };
     let removed = args.iter_from(2).filter(|member| set.remove(member).is_some()).count();
     let empty = set.is_empty();
-    if empty {
-        ctx.db.remove(key);
-    }
     if removed > 0 {
         ctx.db.effect_verbatim(ZREM.spec.opcode, args);
+        ctx.db.notify(Classes::ZSET, "zrem", key);
+    }
+    if empty && ctx.db.remove(key) {
+        ctx.db.notify(Classes::GENERIC, "del", key);
     }
     ctx.reply.len(removed);
     Ok(())

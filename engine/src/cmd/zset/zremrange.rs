@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::cmd::{Acl, Arg, ArgKind, Command, Flags, Group, KeyFlags, KeySpec, Spec};
 use crate::effect::Opcode;
 use crate::error::CmdResult;
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::{Object, ZSet};
 
 /// `ZREMRANGEBYRANK`
@@ -100,23 +100,23 @@ pub static ZREMRANGEBYLEX: Command = Command {
 fn zremrangebyrank(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let (start, stop) = (integer(args.at(2))?, integer(args.at(3))?);
     let ranks = |set: &ZSet| index_ranks(start, stop, set.len());
-    remove(ctx, args, ZREMRANGEBYRANK.spec.opcode, ranks)
+    remove(ctx, args, (ZREMRANGEBYRANK.spec.opcode, "zremrangebyrank"), ranks)
 }
 
 fn zremrangebyscore(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let range = ScoreRange::parse(args.at(2), args.at(3))?;
-    remove(ctx, args, ZREMRANGEBYSCORE.spec.opcode, |set| range.ranks(set))
+    remove(ctx, args, (ZREMRANGEBYSCORE.spec.opcode, "zremrangebyscore"), |set| range.ranks(set))
 }
 
 fn zremrangebylex(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let range = LexRange::parse(args.at(2), args.at(3))?;
-    remove(ctx, args, ZREMRANGEBYLEX.spec.opcode, |set| range.ranks(set, false))
+    remove(ctx, args, (ZREMRANGEBYLEX.spec.opcode, "zremrangebylex"), |set| range.ranks(set, false))
 }
 
 fn remove(
     ctx: &mut Ctx<'_>,
     args: Args<'_>,
-    opcode: Opcode,
+    (opcode, event): (Opcode, &'static str),
     ranks: impl Fn(&ZSet) -> Range<usize>,
 ) -> CmdResult {
     let key = args.at(1);
@@ -128,11 +128,12 @@ fn remove(
     // Nothing would be left: the whole value goes at once, to be freed in slices.
     let whole = ranks == (0..set.len());
     let removed = if whole { ranks.len() } else { set.remove_ranks(ranks) };
-    if whole {
-        ctx.db.remove(key);
-    }
     if removed > 0 {
         ctx.db.effect_verbatim(opcode, args);
+        ctx.db.notify(Classes::ZSET, event, key);
+    }
+    if whole && ctx.db.remove(key) {
+        ctx.db.notify(Classes::GENERIC, "del", key);
     }
     ctx.reply.len(removed);
     Ok(())

@@ -70,6 +70,7 @@ fn good_values(param: &Param) -> Vec<String> {
         Kind::Addresses => owned(&["", "*", "::1 -::* localhost"]),
         Kind::SavePoints => owned(&["", "1 0", "900 1 60 10000"]),
         Kind::Percentiles => owned(&["", "0", "50 99.9 100"]),
+        Kind::Events => owned(&["", "KEA", "g$lshzxetdnKEm"]),
         Kind::OutputLimits => owned(&["normal 1 2 3", "replica 1gb 1kb 0 pubsub 0 0 0"]),
     }
 }
@@ -105,6 +106,7 @@ fn bad_values(kind: Kind) -> Vec<String> {
         Kind::Addresses => owned(&["a/b", "127.0.0.1 ", "x y z/"]),
         Kind::Percentiles => owned(&["101", "-1", "50 x", "nan", "50  99"]),
         Kind::SavePoints => owned(&["1", "1 2 3", "0 1", "1 -1", "a b", "1 2  3 4"]),
+        Kind::Events => owned(&["KEq", "kea", "K E"]),
         Kind::OutputLimits => {
             owned(&["normal", "normal 1 2", "nobody 1 2 3", "normal a 2 3", "normal 1 2 -3"])
         }

@@ -13,7 +13,7 @@ use self::pattern::Pattern;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
-use crate::keyspace::{Ctx, Db, OPCODE_DEL};
+use crate::keyspace::{Classes, Ctx, Db, OPCODE_DEL};
 use crate::types::list::Side;
 use crate::types::{List, Object, ValueRef};
 
@@ -231,11 +231,12 @@ fn fetch(db: &mut Db<'_>, elements: &[Vec<u8>], options: &Options<'_>) -> Vec<Op
 
 fn store(ctx: &mut Ctx<'_>, key: &[u8], found: Vec<Option<Vec<u8>>>) -> CmdResult {
     ctx.reply.len(found.len());
-    if ctx.db.remove(key) {
-        ctx.db.effect(OPCODE_DEL, &[key]);
-    }
     if found.is_empty() {
+        generic::delete(&mut ctx.db, key);
         return Ok(());
+    }
+    if ctx.db.contains(key) {
+        ctx.db.effect(OPCODE_DEL, &[key]);
     }
     let found: Vec<_> = found.into_iter().map(Option::unwrap_or_default).collect();
     let mut list = List::new(&ctx.db.limits());
@@ -246,5 +247,6 @@ fn store(ctx: &mut Ctx<'_>, key: &[u8], found: Vec<Option<Vec<u8>>>) -> CmdResul
         let effect: Vec<_> = std::iter::once(key).chain(elements).collect();
         ctx.db.effect(list::OPCODE_RPUSH, &effect);
     }
+    ctx.db.notify(Classes::LIST, "sortstore", key);
     Ok(())
 }
