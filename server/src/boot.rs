@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   appendonly yes:  MANIFEST ─> base ─> frames in GSN order          none yet: Redis's AOF or dump.rdb ─> a base of our own
+//!                             superseded: dump.rdb, which is newer ─> a base of our own
 //!   appendonly no:   dump.rdb
 //! ```
 //!
@@ -115,39 +116,91 @@ fn recover_log(
     boot: &mut Boot,
 ) -> Result<(), Refusal> {
     let dir = config.dir.join(&config.appenddirname);
-    std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    let mut recovered = open_log(config, slots, seed, false)?;
+    let elsewhere = if recovered.manifest.is_superseded {
+        tracing::warn!(
+            "a snapshot was saved while the log in {} was off: taking the snapshot, which is newer",
+            dir.display()
+        );
+        import::load_dump(config, owners, boot)?
+    } else {
+        recovered.base().is_none() && recovered.gsn == 0 && import::import(config, owners, boot)?
+    };
+    if elsewhere {
+        boot.keyspaces = std::mem::replace(owners, Owners::none()).finish()?;
+        base::write_first(&dir, boot, &mut recovered)?;
+    } else {
+        take_log_again(&dir, &mut recovered)?;
+        if let Some((path, cut)) = recovered.base() {
+            load_base(&path, owners, boot)?;
+            tracing::debug!("base {} holds everything up to GSN {cut}", path.display());
+        }
+        replay(&recovered, owners, boot)?;
+    }
+    let opened = OpenedLog::new(config, recovered, slots);
+    boot.next_gsn = opened.next_gsn;
+    boot.vanished = opened.vanished;
+    boot.logs = Some(opened.logs);
+    boot.manifest = Some(opened.manifest);
+    Ok(())
+}
+
+/// A superseded log whose snapshot is gone: it is the best that there is, and must not seem old any more once it goes on.
+fn take_log_again(dir: &Path, recovered: &mut Recovered) -> Result<(), Refusal> {
+    if !std::mem::take(&mut recovered.manifest.is_superseded) {
+        return Ok(());
+    }
+    tracing::warn!("that snapshot is not there: taking what the log holds");
+    block_on(recovered.manifest.store(&StdDisk, dir))
+        .map_err(|e| format!("{}: {e}", dir.join("MANIFEST").display()))
+}
+
+/// A log that shards can write.
+pub struct OpenedLog {
+    /// One a shard, with the log's directory.
+    pub logs: Vec<(LogWriter, PathBuf)>,
+    /// Its MANIFEST.
+    pub manifest: Manifest,
+    /// For MANIFEST at the next base: what is left of shards that are no more.
+    pub vanished: Vec<(u32, u64)>,
+    /// The first GSN to take.
+    pub next_gsn: u64,
+}
+
+impl OpenedLog {
+    /// What shards of `slots` write after this recovery.
+    pub fn new(config: &Config, recovered: Recovered, slots: SlotMap) -> OpenedLog {
+        let dir = config.dir.join(&config.appenddirname);
+        let shards = u32::try_from(slots.shards()).unwrap_or(u32::MAX);
+        let writer = |shard| LogWriter::new(writer_options(config, &recovered, shard, shards));
+        OpenedLog {
+            logs: (0..shards).map(|shard| (writer(shard), dir.clone())).collect(),
+            vanished: recovered.vanished_first_live(shards),
+            next_gsn: recovered.next_gsn(),
+            manifest: recovered.manifest,
+        }
+    }
+}
+
+/// Recovers the log in its directory; see [`RecoverOptions::pending`].
+pub fn open_log(
+    config: &Config,
+    slots: SlotMap,
+    seed: [u8; 32],
+    pending: bool,
+) -> Result<Recovered, Refusal> {
+    let dir = config.dir.join(&config.appenddirname);
     let shards = u32::try_from(slots.shards()).unwrap_or(u32::MAX);
     let uuid = seed.first_chunk().copied().unwrap_or_default();
     let now_ms = u64::try_from(crate::rt::clock::unix_ms()).unwrap_or(0);
     let mut options = RecoverOptions::new(&dir, shards, uuid, now_ms);
-    options.force_truncate = config.force_truncate;
+    options.force_truncate = config.force_truncate && !pending;
     options.foreign_prefix = Some(import::foreign_prefix(config));
-    let mut recovered = recover(&options, slots.shards())
+    options.pending = pending;
+    let recovered = recover(&options, slots.shards())
         .map_err(|e| format!("the log in {} cannot be used: {e}", dir.display()))?;
-    for warning in &recovered.warnings {
-        tracing::warn!("{warning}");
-    }
-    if let Some((path, cut)) = recovered.base() {
-        load_base(&path, owners, boot)?;
-        tracing::debug!("base {} holds everything up to GSN {cut}", path.display());
-    }
-    replay(&recovered, owners, boot)?;
-    if recovered.base().is_none() && recovered.gsn == 0 && import::import(config, owners, boot)? {
-        boot.keyspaces = std::mem::replace(owners, Owners::none()).finish()?;
-        base::write_first(&dir, boot, &mut recovered.manifest)?;
-        boot.log_bytes.0 = file_len(&dir.join(base::FIRST));
-    }
-    boot.next_gsn = recovered.next_gsn();
-    boot.vanished = recovered.vanished_first_live(shards);
-    boot.logs = Some(
-        (0..shards)
-            .map(|shard| {
-                (LogWriter::new(writer_options(config, &recovered, shard, shards)), dir.clone())
-            })
-            .collect(),
-    );
-    boot.manifest = Some(recovered.manifest);
-    Ok(())
+    recovered.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok(recovered)
 }
 
 /// Recovers the log's state, its segments read by `threads` threads.

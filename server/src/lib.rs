@@ -17,6 +17,7 @@ pub mod flow;
 pub mod keys;
 pub mod limits;
 pub mod log;
+pub mod log_switch;
 pub mod map;
 pub mod measure;
 pub mod memory;

@@ -4,8 +4,8 @@ use ringstone_engine::types::EncodingLimits;
 
 use crate::config::Config;
 
-/// Encoding thresholds; `hash_seed` is the keyspace's own.
-pub fn encoding(config: &Config, hash_seed: u64) -> EncodingLimits {
+/// Encoding thresholds; what is no parameter stays as it was.
+pub fn encoding(config: &Config, kept: EncodingLimits) -> EncodingLimits {
     EncodingLimits {
         hash_max_listpack_entries: config.hash_max_listpack_entries,
         hash_max_listpack_value: config.hash_max_listpack_value,
@@ -16,7 +16,8 @@ pub fn encoding(config: &Config, hash_seed: u64) -> EncodingLimits {
         zset_max_listpack_value: config.zset_max_listpack_value,
         stream_node_max_bytes: config.stream_node_max_bytes,
         stream_node_max_entries: config.stream_node_max_entries,
-        hash_seed,
+        hash_seed: kept.hash_seed,
+        list_plain_len_min: kept.list_plain_len_min,
         string_len_max: usize::try_from(config.proto_max_bulk_len).unwrap_or(usize::MAX),
     }
 }

@@ -55,8 +55,8 @@ pub enum WholeRun {
     Lend(Vec<(usize, Vec<u8>)>),
     /// A command's part.
     Part(Part),
-    /// The point in time of a snapshot.
-    Cut,
+    /// A step that all shards take at one instant, such as a snapshot's cut.
+    Step(fn(&mut Shard)),
 }
 
 /// What a shard has done for a transaction.
@@ -65,7 +65,7 @@ pub enum TxDone {
     Lent(Vec<Option<KeyEntry>>),
     /// The shard is the transaction's.
     Whole,
-    /// The reply of a part and what it recorded; nothing for a cut.
+    /// The reply of a part and what it recorded; nothing for a step.
     Ran(Tree, Effects),
     /// Came out of order: start again.
     Refused,

@@ -12,6 +12,7 @@ use crate::msg::Call;
 use crate::rt::file::Helper;
 use crate::rt::mesh::Peers;
 use crate::shard::Shard;
+use crate::snapshot::Target;
 
 /// Shared by all shards of a process.
 pub struct Shared {
@@ -46,7 +47,7 @@ pub struct Shared {
     /// The log's MANIFEST.
     manifest: Mutex<Option<Manifest>>,
     /// First live segments of shards that are no more.
-    vanished: OnceLock<Vec<(u32, u64)>>,
+    vanished: Mutex<Vec<(u32, u64)>>,
     /// Function libraries that a loaded file held; they go into every snapshot, so that they are not lost.
     functions: OnceLock<Vec<Vec<u8>>>,
     /// The server's log of messages.
@@ -117,6 +118,32 @@ impl Saving {
     pub fn is_busy(&self) -> bool {
         self.saving.load(Ordering::Acquire) || self.rewriting.load(Ordering::Acquire)
     }
+
+    /// Claims the right to write a snapshot; false while another is being written. Two that claim at once may both fail.
+    pub fn claim(&self, target: Target) -> bool {
+        let (mine, other) = self.flags(target);
+        // SeqCst: of two that set their own flag first and look at the other's then, one at least sees the other.
+        if mine.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        let claimed = !other.load(Ordering::SeqCst);
+        if !claimed {
+            mine.store(false, Ordering::SeqCst);
+        }
+        claimed
+    }
+
+    /// Gives it back.
+    pub fn end_claim(&self, target: Target) {
+        self.flags(target).0.store(false, Ordering::SeqCst);
+    }
+
+    fn flags(&self, target: Target) -> (&AtomicBool, &AtomicBool) {
+        match target {
+            Target::Dump => (&self.saving, &self.rewriting),
+            Target::Base => (&self.rewriting, &self.saving),
+        }
+    }
 }
 
 impl Saving {
@@ -160,7 +187,7 @@ impl Shared {
             ending: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             manifest: Mutex::new(None),
-            vanished: OnceLock::new(),
+            vanished: Mutex::default(),
             functions: OnceLock::new(),
             log: OnceLock::new(),
             memory_at_start: crate::memory::used_bytes(),
@@ -176,15 +203,15 @@ impl Shared {
         work(self.manifest.lock().unwrap_or_else(PoisonError::into_inner).as_mut())
     }
 
-    /// The MANIFEST that recovery left.
+    /// The MANIFEST that recovery left; none while the log is off.
     pub fn set_manifest(&self, manifest: Option<Manifest>, vanished: Vec<(u32, u64)>) {
-        let _only_once = self.vanished.set(vanished);
+        *self.vanished.lock().unwrap_or_else(PoisonError::into_inner) = vanished;
         *self.manifest.lock().unwrap_or_else(PoisonError::into_inner) = manifest;
     }
 
     /// First live segments of shards that are no more, for MANIFEST.
-    pub fn vanished(&self) -> &[(u32, u64)] {
-        self.vanished.get().map_or(&[], Vec::as_slice)
+    pub fn vanished(&self) -> Vec<(u32, u64)> {
+        self.vanished.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Function libraries to be kept.

@@ -15,7 +15,7 @@ use ringstone_engine::Args;
 use ringstone_engine::cmd::{Group, Scope};
 use ringstone_engine::serial::{RdbWriter, SnapshotWriter, crc64};
 use ringstone_persist::disk::{StdDisk, block_on};
-use ringstone_persist::log::Base;
+use ringstone_persist::log::{Base, Manifest};
 use ringstone_persist::rdb::BlockEntry;
 use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 
@@ -23,6 +23,7 @@ use crate::ask::{Ticket, ask_all};
 use crate::rt::exec::yield_now;
 use crate::rt::file::BlockFile;
 use crate::shard::{Shard, ShardRef};
+use crate::shared::Shared;
 use crate::table::Entry;
 
 /// Bytes that are encoded between two looks at other tasks: about 50 us of work.
@@ -56,7 +57,11 @@ impl Shard {
         self.keyspace.snapshot_set_compress(self.config.rdbcompression);
         self.keyspace.snapshot_begin();
         self.snapshot = Some(Progress::default());
-        if let Some(writer) = self.commit.writer() {
+        let shards = self.shards();
+        if self.commit.begin_offered(shards) {
+            self.keyspace.effects.set_enabled(true);
+            self.prepare_segments();
+        } else if let Some(writer) = self.commit.writer() {
             writer.rotate();
         }
     }
@@ -110,15 +115,32 @@ impl Shard {
 
 /// Makes a snapshot; an error has been logged already.
 pub async fn save(shard: &ShardRef, target: Target) -> Result<(), String> {
-    let (shared, started_ms) = {
-        let this = shard.borrow();
-        (this.shared.clone(), crate::rt::clock::unix_ms())
-    };
-    let saving = &shared.saving;
-    let flag = if target == Target::Dump { &saving.saving } else { &saving.rewriting };
-    if saving.is_busy() || flag.swap(true, Ordering::AcqRel) {
+    let shared = shard.borrow().shared.clone();
+    if !shared.saving.claim(target) {
         return Err("Background save already in progress".into());
     }
+    let result = save_claimed(shard, target).await;
+    end_claim(shard, target);
+    result
+}
+
+/// Gives back what [`Saving::claim`] gave, and starts what was put off meanwhile.
+pub fn end_claim(shard: &ShardRef, target: Target) {
+    let mut this = shard.borrow_mut();
+    let shared = this.shared.clone();
+    let saving = &shared.saving;
+    saving.end_claim(target);
+    if saving.rewrite_scheduled.swap(false, Ordering::AcqRel) && this.commit.has_log() {
+        this.spawn_save(Target::Base);
+    } else if saving.save_scheduled.swap(false, Ordering::AcqRel) {
+        this.spawn_save(Target::Dump);
+    }
+}
+
+/// The same for who has [`Saving::claim`]ed it.
+pub async fn save_claimed(shard: &ShardRef, target: Target) -> Result<(), String> {
+    let (shared, started_ms) = (shard.borrow().shared.clone(), crate::rt::clock::unix_ms());
+    let saving = &shared.saving;
     saving.began_ms.store(started_ms, Ordering::Relaxed);
     saving.last_try_s.store(started_ms / 1000, Ordering::Relaxed);
     tracing::info!("{} started", name(target));
@@ -148,12 +170,6 @@ pub async fn save(shard: &ShardRef, target: Target) -> Result<(), String> {
             saving.last_rewrite_seconds.store(seconds, Ordering::Relaxed);
             saving.rewrites.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
         }
-    }
-    flag.store(false, Ordering::Release);
-    if saving.rewrite_scheduled.swap(false, Ordering::AcqRel) {
-        shard.borrow_mut().spawn_save(Target::Base);
-    } else if saving.save_scheduled.swap(false, Ordering::AcqRel) {
-        shard.borrow_mut().spawn_save(Target::Dump);
     }
     result
 }
@@ -191,10 +207,17 @@ async fn write_and_install(shard: &ShardRef, target: Target) -> Result<(), Strin
     };
     match target {
         Target::Dump => {
-            let path = dir.join(&shard.borrow().config.dbfilename);
-            on_helper(shard, move || install(&temporary, &path))
-                .await
-                .unwrap_or_else(|| Err("the helper is gone".into()))
+            let (path, log_dir, shared) = {
+                let this = shard.borrow();
+                let log_dir = dir.join(&this.config.appenddirname);
+                (dir.join(&this.config.dbfilename), log_dir, this.shared.clone())
+            };
+            let installed = on_helper(shard, move || {
+                install(&temporary, &path)?;
+                // Without a GSN the cut was taken while nothing was logged.
+                if cut.is_none() { supersede_log(&shared, &log_dir) } else { Ok(()) }
+            });
+            installed.await.unwrap_or_else(|| Err("the helper is gone".into()))
         }
         Target::Base => install_base(shard, dir, temporary, cut.ok_or("there is no log")?).await,
     }
@@ -329,6 +352,30 @@ fn install(temporary: &Path, path: &Path) -> Result<(), String> {
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(fail)
 }
 
+/// Says in the MANIFEST of a log that is off that `dump.rdb` is newer: should the log be switched on in the configuration
+/// only, the next start takes the snapshot. A crash before that takes the log, which holds all that was acknowledged last.
+fn supersede_log(shared: &Shared, dir: &Path) -> Result<(), String> {
+    let name = |e: &dyn std::fmt::Display| format!("{}: {e}", dir.join("MANIFEST").display());
+    let mark = |manifest: &mut Manifest| {
+        if std::mem::replace(&mut manifest.is_superseded, true) {
+            return Ok(());
+        }
+        block_on(manifest.store(&StdDisk, dir)).map_err(|e| name(&e))
+    };
+    shared.with_manifest(|manifest| match manifest {
+        Some(manifest) => mark(manifest),
+        None => match block_on(Manifest::load(&StdDisk, dir)) {
+            Ok(None) => Ok(()),
+            Ok(Some(mut manifest)) => mark(&mut manifest),
+            // Nobody can take it for newer than it is: a start with it is refused.
+            Err(e) => {
+                tracing::warn!("the log that is off cannot be used any more: {}", name(&e));
+                Ok(())
+            }
+        },
+    })
+}
+
 /// Makes the file the log's base: first durable, then named by MANIFEST, then what it covers is given up.
 async fn install_base(
     shard: &ShardRef,
@@ -354,7 +401,7 @@ async fn install_base(
             let old = manifest.base.clone();
             manifest.set_base(
                 Base { file_name: file_name.clone(), cut_gsn: cut },
-                first_live.into_iter().chain(shared.vanished().iter().copied()),
+                first_live.into_iter().chain(shared.vanished()),
             );
             block_on(manifest.store(&StdDisk, &dir))
                 .map_err(|e| format!("{}: {e}", dir.join("MANIFEST").display()))?;

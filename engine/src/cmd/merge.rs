@@ -5,8 +5,11 @@
 use crate::error::Error;
 use crate::reply::{Reply, Tree};
 
+/// Makes one reply of those of all shards; the number is a random one.
+pub type Merge = fn(parts: Vec<Tree>, random: u64, out: &mut dyn Reply);
+
 /// The sum of integers.
-pub fn sum(parts: Vec<Tree>, out: &mut dyn Reply) {
+pub fn sum(parts: Vec<Tree>, _: u64, out: &mut dyn Reply) {
     let mut total = 0i64;
     for part in &parts {
         let Tree::Int(value) = part else { return unexpected(part, out) };
@@ -16,7 +19,7 @@ pub fn sum(parts: Vec<Tree>, out: &mut dyn Reply) {
 }
 
 /// All elements of arrays, one shard's after another's.
-pub fn concat(parts: Vec<Tree>, out: &mut dyn Reply) {
+pub fn concat(parts: Vec<Tree>, _: u64, out: &mut dyn Reply) {
     let mut all = Vec::new();
     for part in parts {
         let Tree::Array(items) = part else { return unexpected(&part, out) };
@@ -26,7 +29,7 @@ pub fn concat(parts: Vec<Tree>, out: &mut dyn Reply) {
 }
 
 /// The first reply, where all shards say the same.
-pub fn first(parts: Vec<Tree>, out: &mut dyn Reply) {
+pub fn first(parts: Vec<Tree>, _: u64, out: &mut dyn Reply) {
     let error = parts.iter().find(|part| matches!(part, Tree::Error(_)));
     match error.or(parts.first()) {
         Some(part) => part.write_to(out),
@@ -34,19 +37,12 @@ pub fn first(parts: Vec<Tree>, out: &mut dyn Reply) {
     }
 }
 
-/// One of the replies that are not null, as random as their content is: each shard has picked at random.
-pub fn any_not_null(parts: Vec<Tree>, out: &mut dyn Reply) {
-    let parts: Vec<_> = parts.into_iter().filter(|part| *part != Tree::Null).collect();
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for part in &parts {
-        let Tree::Bulk(bytes) = part else { return unexpected(part, out) };
-        for byte in bytes {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    // The low bits of this hash alone are weak.
-    let pick = (hash ^ (hash >> 32)) % (parts.len().max(1) as u64);
-    match usize::try_from(pick).ok().and_then(|pick| parts.get(pick)) {
+/// One of the replies that are not null.
+pub fn any_not_null(mut parts: Vec<Tree>, random: u64, out: &mut dyn Reply) {
+    parts.retain(|part| *part != Tree::Null);
+    let pick = random % (parts.len().max(1) as u64);
+    let error = parts.iter().find(|part| matches!(part, Tree::Error(_)));
+    match error.or_else(|| parts.get(usize::try_from(pick).ok()?)) {
         Some(part) => part.write_to(out),
         None => out.null(),
     }
@@ -65,9 +61,9 @@ mod tests {
     use super::*;
     use crate::reply::TreeSink;
 
-    fn merged(merge: fn(Vec<Tree>, &mut dyn Reply), parts: Vec<Tree>) -> Tree {
+    fn merged(merge: Merge, parts: Vec<Tree>) -> Tree {
         let mut out = TreeSink::new(false);
-        merge(parts, &mut out);
+        merge(parts, 0, &mut out);
         out.into_reply()
     }
 
@@ -81,6 +77,9 @@ mod tests {
         );
         assert_eq!(merged(any_not_null, vec![Tree::Null, key("a"), Tree::Null]), key("a"));
         assert_eq!(merged(any_not_null, vec![Tree::Null, Tree::Null]), Tree::Null);
+        let mut second = TreeSink::new(false);
+        any_not_null(vec![key("a"), Tree::Null, key("b")], 3, &mut second);
+        assert_eq!(second.into_reply(), key("b"));
         let ok = Tree::Simple("OK".into());
         assert_eq!(merged(first, vec![ok.clone(), ok.clone()]), ok);
     }

@@ -3,11 +3,11 @@
 use smallvec::SmallVec;
 
 use super::arg::Arg;
+use super::merge::Merge;
 use crate::args::Args;
 use crate::effect::Opcode;
 use crate::error::Error;
 use crate::keyspace::Db;
-use crate::reply::{Reply, Tree};
 
 bitflags::bitflags! {
     /// Command flags, named as Redis names them.
@@ -232,7 +232,7 @@ pub enum Scope {
     /// The keys it names; none: any shard does.
     Keys,
     /// Every shard, at one instant; the replies of all are merged into one.
-    All(fn(parts: Vec<Tree>, out: &mut dyn Reply)),
+    All(Merge),
     /// One shard after another, as the cursor (argument `.0`) says; the reply is `[cursor, items]`.
     Cursor(usize),
 }

@@ -275,6 +275,8 @@ pub struct EncodingLimits {
     pub list_max_listpack_size: i64,
     /// `list-compress-depth`
     pub list_compress_depth: usize,
+    /// From this size on a list's element gets a node of its own, bytes; no parameter.
+    pub list_plain_len_min: usize,
     /// `set-max-intset-entries`
     pub set_max_intset_entries: usize,
     /// `zset-max-listpack-entries`
@@ -291,6 +293,9 @@ pub struct EncodingLimits {
     pub hash_seed: u64,
 }
 
+/// The largest [`EncodingLimits::list_plain_len_min`], and its default: two smaller elements fit into a listpack.
+pub const LIST_PLAIN_LEN_MIN: usize = listpack::LEN_BYTES_MAX / 2;
+
 impl Default for EncodingLimits {
     fn default() -> Self {
         EncodingLimits {
@@ -298,6 +303,7 @@ impl Default for EncodingLimits {
             hash_max_listpack_value: 64,
             list_max_listpack_size: -2,
             list_compress_depth: 0,
+            list_plain_len_min: LIST_PLAIN_LEN_MIN,
             set_max_intset_entries: 512,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,

@@ -8,6 +8,8 @@
 //!   epoch 2 101 150                  number, first GSN, last GSN; closed
 //!   epoch 3 151 open
 //!   first-live 0 7                   shard, number of its first segment that matters
+//!   pending 4                        an epoch that begins with a base that is still being written
+//!   superseded                       a snapshot was saved while this log was off: dump.rdb is newer
 //!   crc32 89abcdef                   of all bytes before this line
 //! ```
 //!
@@ -64,6 +66,10 @@ pub struct Manifest {
     pub epochs: Vec<Epoch>,
     /// By shard, the number of the first segment that matters; none: all do.
     pub first_live: BTreeMap<u32, u64>,
+    /// An epoch that counts from the next [`Manifest::set_base`] on. Until then its frames continue nothing.
+    pub pending: Option<u32>,
+    /// A snapshot was saved while the log was off, so that the log is older than `dump.rdb`.
+    pub is_superseded: bool,
 }
 
 /// Why a MANIFEST cannot be used.
@@ -86,7 +92,16 @@ impl Manifest {
     /// A new log's: one open epoch that begins with GSN 1.
     pub fn new(log: LogId, shards: u32) -> Self {
         let epochs = vec![Epoch { number: 1, first_gsn: 1, last_gsn: None }];
-        Manifest { log, shards, base: None, epochs, first_live: BTreeMap::new() }
+        let first_live = BTreeMap::new();
+        Manifest {
+            log,
+            shards,
+            base: None,
+            epochs,
+            first_live,
+            pending: None,
+            is_superseded: false,
+        }
     }
 
     /// The GSN up to which the base holds everything, 0 without a base.
@@ -112,11 +127,30 @@ impl Manifest {
     /// which is returned, is above `seen`, too: the highest that any frame names.
     pub fn next_epoch(&mut self, last_gsn: u64, seen: u32) -> u32 {
         self.close_epoch(last_gsn);
-        let last = self.epochs.last().map_or(0, |epoch| epoch.number);
-        let number = last.max(seen).saturating_add(1);
+        let number = self.unused_epoch(seen);
+        self.pending = None;
         self.drop_old_epochs();
         self.epochs.push(Epoch { number, first_gsn: last_gsn + 1, last_gsn: None });
         number
+    }
+
+    /// Closes the open epoch at `last_gsn` and names the next, whose frames do not count before [`Manifest::set_base`] gives
+    /// it a base: what it logs does not follow on what this log holds so far. As for the rest, see [`Manifest::next_epoch`].
+    pub fn pend_epoch(&mut self, last_gsn: u64, seen: u32) -> u32 {
+        self.close_epoch(last_gsn);
+        let number = self.unused_epoch(seen);
+        self.pending = Some(number);
+        number
+    }
+
+    /// The last epoch that frames may name.
+    pub fn last_epoch(&self) -> u32 {
+        let last = self.epochs.last().map_or(0, |epoch| epoch.number);
+        last.max(self.pending.unwrap_or(0))
+    }
+
+    fn unused_epoch(&self, seen: u32) -> u32 {
+        self.last_epoch().max(seen).saturating_add(1)
     }
 
     /// Gives up everything above `gsn`, closed epochs included.
@@ -126,8 +160,13 @@ impl Manifest {
         }
     }
 
-    /// A new base with its cut, and each shard's [`super::LogWriter::first_live_seq`] for that cut.
+    /// A new base with its cut, and each shard's [`super::LogWriter::first_live_seq`] for that cut. A pending epoch begins
+    /// with it.
     pub fn set_base(&mut self, base: Base, first_live: impl IntoIterator<Item = (u32, u64)>) {
+        if let Some(number) = self.pending.take() {
+            self.epochs.push(Epoch { number, first_gsn: base.cut_gsn, last_gsn: None });
+        }
+        self.is_superseded = false;
         self.base = Some(base);
         self.first_live.extend(first_live);
         let last = self.epochs.pop();
@@ -161,6 +200,12 @@ impl Manifest {
         for (shard, seq) in &self.first_live {
             line(format_args!("first-live {shard} {seq}\n"));
         }
+        if let Some(epoch) = self.pending {
+            line(format_args!("pending {epoch}\n"));
+        }
+        if self.is_superseded {
+            line(format_args!("superseded\n"));
+        }
         let crc = crc32fast::hash(out.as_bytes());
         let _ = writeln!(out, "crc32 {crc:08x}");
         out
@@ -184,13 +229,7 @@ impl Manifest {
         if *last != format!("crc32 {:08x}", crc32fast::hash(body.as_bytes())) {
             return Err(fail(lines.len(), "the checksum does not fit the lines before it"));
         }
-        let mut manifest = Manifest {
-            log: LogId::new([0; 16]),
-            shards: 0,
-            base: None,
-            epochs: Vec::new(),
-            first_live: BTreeMap::new(),
-        };
+        let mut manifest = Manifest { epochs: Vec::new(), ..Manifest::new(LogId::new([0; 16]), 0) };
         let mut has_uuid = false;
         for (at, line) in body.lines().enumerate().skip(1) {
             let words: Vec<&str> = line.split(' ').collect();
@@ -231,6 +270,14 @@ impl Manifest {
             ["first-live", shard, seq] => {
                 self.first_live.insert(number(shard)?, number(seq)?);
             }
+            ["pending", epoch] => {
+                let epoch = number(epoch)?;
+                if epoch == u32::MAX || epoch <= self.last_epoch() {
+                    return Err("the pending epoch does not follow the last one".to_owned());
+                }
+                self.pending = Some(epoch);
+            }
+            ["superseded"] => self.is_superseded = true,
             _ => return Err("not a line that this release knows".to_owned()),
         }
         Ok(())
@@ -346,9 +393,29 @@ mod tests {
             "epoch 1 18446744073709551615 open",
             "epoch 4294967295 1 open",
             "epoch 1 1 open\nfirst-live 0 18446744073709551615",
+            "epoch 1 1 5\npending 4294967295",
+            "epoch 2 1 5\npending 2",
         ] {
             assert!(seal(lines).is_err(), "{lines}");
         }
+    }
+
+    #[test]
+    fn a_pending_epoch_counts_from_its_base_on() {
+        let mut manifest = sample();
+        manifest.is_superseded = true;
+        assert_eq!(manifest.pend_epoch(200, 0), 4);
+        assert_eq!(Manifest::parse(&manifest.to_text()).unwrap(), manifest);
+        assert!(!manifest.admits(4, 201) && manifest.admits(3, 200) && !manifest.admits(3, 201));
+        let mut given_up = manifest.clone();
+        assert_eq!(given_up.pend_epoch(200, 0), 5, "numbers are not used again");
+        assert_eq!(given_up.next_epoch(200, 0), 6);
+        assert!(!given_up.admits(4, 201) && !given_up.admits(5, 201) && given_up.admits(6, 201));
+        assert_eq!(Manifest::parse(&given_up.to_text()).unwrap(), given_up);
+        manifest.set_base(Base { file_name: "base-201.rdb".to_owned(), cut_gsn: 201 }, [(0, 9)]);
+        assert!(manifest.admits(4, 201) && !manifest.is_superseded);
+        assert_eq!(manifest.epochs.iter().map(|e| e.number).collect::<Vec<_>>(), [4]);
+        assert_eq!(Manifest::parse(&manifest.to_text()).unwrap(), manifest);
     }
 
     #[test]

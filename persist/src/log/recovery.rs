@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{MANIFEST_NAME, Manifest};
+use super::manifest::{Base, MANIFEST_NAME, Manifest};
 use super::replay::{Place, Replay};
 pub use super::report::{Location, Missing, RecoveryError, Warning};
 use super::scan::{FrameEntry, SegmentScan, scan_segment};
@@ -41,6 +41,9 @@ pub struct RecoverOptions {
     pub force_truncate: bool,
     /// Files whose names begin so are another program's and stay where they are: Redis's, when both use one directory.
     pub foreign_prefix: Option<String>,
+    /// Only find out where the log ends: what this run logs will begin with a base of its own, and nothing of it counts
+    /// before [`Manifest::set_base`].
+    pub pending: bool,
     /// Faults for the simulator to find. Never set elsewhere.
     #[doc(hidden)]
     pub faults: RecoverFaults,
@@ -69,6 +72,7 @@ impl RecoverOptions {
             now_ms,
             force_truncate: false,
             foreign_prefix: None,
+            pending: false,
             faults: RecoverFaults::default(),
         }
     }
@@ -133,6 +137,15 @@ impl Recovered {
     /// Number of frames that [`Recovered::replay`] gives.
     pub fn frames_len(&self) -> usize {
         self.places.len()
+    }
+
+    /// Puts a snapshot, which must be durable already, in the place of all that the log holds, in the MANIFEST and for the
+    /// segments' reuse. It counts once the MANIFEST is stored.
+    pub fn start_anew(&mut self, base: Base) {
+        self.gsn = base.cut_gsn;
+        self.manifest.set_base(base, self.next_seq.clone());
+        self.places.clear();
+        self.segments.iter_mut().for_each(|segment| segment.last_gsn = 0);
     }
 
     /// Reads the frames above the base's cut, in GSN order.
@@ -236,6 +249,7 @@ impl RecoveryPlan {
             || self.manifest.base.as_ref().is_some_and(|base| base.file_name == name);
         if let Some(unfinished) = name.strip_suffix(".new")
             && (unfinished == MANIFEST_NAME
+                || unfinished == "base.rdb"
                 || unfinished.starts_with("base-")
                 || SegmentId::from_file_name(unfinished).is_some())
         {
@@ -279,7 +293,11 @@ impl RecoveryPlan {
         if !self.options.faults.no_sync {
             self.make_durable(disk, &scans, &found).await?;
         }
-        let epoch = self.manifest.next_epoch(gsn, epoch_seen);
+        let epoch = if self.options.pending {
+            self.manifest.pend_epoch(gsn, epoch_seen)
+        } else {
+            self.manifest.next_epoch(gsn, epoch_seen)
+        };
         self.manifest.shards = self.options.shards;
         let dir = &self.options.dir;
         let stored = self.manifest.store(disk, dir).await;
@@ -343,7 +361,7 @@ impl RecoveryPlan {
         let Some((frame, segment)) = frames.max_by_key(|(frame, _)| frame.epoch) else {
             return Ok(0);
         };
-        let (epoch, last) = (frame.epoch, self.manifest.epochs.last().map_or(0, |e| e.number));
+        let (epoch, last) = (frame.epoch, self.manifest.last_epoch());
         if epoch > last {
             let location = Location { segment, offset: frame.offset };
             if !self.options.force_truncate {

@@ -62,6 +62,12 @@ impl Watermarks {
         self.next.0.fetch_add(1, Ordering::SeqCst)
     }
 
+    /// Has the numbers go on at `next_gsn`, where they are not there yet; all below counts as durable. Only while no shard
+    /// logs anything.
+    pub fn go_on_at(&self, next_gsn: u64) {
+        self.next.0.fetch_max(next_gsn, Ordering::SeqCst);
+    }
+
     /// Publishes what the shard's log has outstanding: the lowest GSN not yet written, and not yet durable.
     pub fn publish(&self, shard: usize, written_below: Option<u64>, synced_below: Option<u64>) {
         if let Some(slot) = self.slots.get(shard) {

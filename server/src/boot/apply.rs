@@ -14,6 +14,7 @@ use ringstone_engine::effect::{RawRecord, Records};
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::raw::Entry;
 use ringstone_engine::reply::NoReply;
+use ringstone_engine::types::EncodingLimits;
 use ringstone_engine::{ArgBuf, Args, Ctx, Keyspace};
 use ringstone_peer::SlotMap;
 use ringstone_persist::rdb::{Expired, LoadOptions, Loaded, RdbFile, Sink, Summary};
@@ -116,7 +117,8 @@ impl Owners {
         let set_seed = seed
             .iter()
             .fold(1u64, |sum, byte| sum.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*byte));
-        owners.options.limits = crate::limits::encoding(config, set_seed);
+        let seeded = EncodingLimits { hash_seed: set_seed, ..EncodingLimits::default() };
+        owners.options.limits = crate::limits::encoding(config, seeded);
         owners.options.shards = slots.shards();
         owners.options.threads = slots.shards().max(1);
         owners.scratch = Keyspace::new(owners.databases, 1);

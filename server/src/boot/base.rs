@@ -1,4 +1,4 @@
-//! The first base of a log that begins with imported data.
+//! The first base of a log that begins with data from elsewhere.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,22 +6,23 @@ use std::sync::atomic::AtomicU64;
 
 use ringstone_engine::serial::{RdbWriter, SnapshotWriter};
 use ringstone_persist::disk::{StdDisk, block_on};
-use ringstone_persist::log::{Base, Manifest};
+use ringstone_persist::log::{Base, Recovered};
 use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 
 use super::Boot;
 
-/// Its name: its cut is GSN 0.
-pub(super) const FIRST: &str = "base-0.rdb";
 const STEP_BYTES: usize = 1 << 20;
 
-/// Writes all keyspaces as the log's base and names it in MANIFEST, durably.
+/// Writes all keyspaces as the log's base and names it in MANIFEST, durably; whatever the log held is given up then. The base
+/// has a GSN of its own, and so a name that no other base has.
 pub(super) fn write_first(
     dir: &Path,
     boot: &mut Boot,
-    manifest: &mut Manifest,
+    recovered: &mut Recovered,
 ) -> Result<(), String> {
-    let path = dir.join(FIRST);
+    let cut_gsn = recovered.next_gsn();
+    let file_name = format!("base-{cut_gsn}.rdb");
+    let path = dir.join(&file_name);
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
     let temporary = dir.join("base.rdb.new");
     let mut file = std::fs::File::create(&temporary).map_err(fail)?;
@@ -53,6 +54,14 @@ pub(super) fn write_first(
     file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(fail)?;
     std::fs::rename(&temporary, &path).map_err(fail)?;
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(fail)?;
-    manifest.set_base(Base { file_name: FIRST.into(), cut_gsn: 0 }, []);
-    block_on(manifest.store(&StdDisk, dir)).map_err(fail)
+    let replaced = recovered.base();
+    recovered.start_anew(Base { file_name, cut_gsn });
+    block_on(recovered.manifest.store(&StdDisk, dir)).map_err(fail)?;
+    boot.log_bytes = (super::file_len(&path), 0);
+    if let Some((old, _)) = replaced
+        && let Err(e) = std::fs::remove_file(&old)
+    {
+        tracing::warn!("{} could not be removed: {e}", old.display());
+    }
+    Ok(())
 }

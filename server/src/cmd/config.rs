@@ -9,7 +9,8 @@ use ringstone_engine::{Args, Error, Reply, Tree};
 use super::{Host, HostCommand, Outcome};
 use crate::ask::ask_all;
 use crate::config::Config;
-use crate::shard::Shard;
+use crate::log_switch;
+use crate::shard::{Shard, ShardRef};
 
 /// The family's commands.
 pub const COMMANDS: &[&HostCommand] = &[&CONFIG];
@@ -88,25 +89,41 @@ fn set(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     let words: Vec<&[u8]> = args.iter_from(2).collect();
     let local = host.conn.is_local();
     let shared = host.shard.shared.clone();
-    let config = shared
+    // Named is enough: a switch that another client began is waited for.
+    let names_log = words.iter().step_by(2).any(|name| name.eq_ignore_ascii_case(b"appendonly"));
+    let (config, change) = shared
         .with_config(|store| {
             let change = store.set(&words, local)?;
             if change.touches("dir")
                 && let Err(e) = std::fs::metadata(&store.config().dir)
             {
-                return Err(store.roll_back(change, "dir", &e.to_string()));
+                return Err(store.roll_back(&change, "dir", &e.to_string()));
             }
-            Ok(store.config().clone())
+            Ok((store.config().clone(), change))
         })
         .map_err(|e| Error::owned(e.to_string()))?;
     if let Some(log) = shared.log() {
         log.set_level(config.loglevel);
     }
-    let config = Arc::new(config);
     host.later(move |shard| async move {
-        ask_all(&shard, move |there| there.apply_config(&config)).await;
+        let logs = config.appendonly;
+        apply_everywhere(&shard, config).await;
+        if names_log && let Err(reason) = log_switch::switch(&shard, logs).await {
+            tracing::error!("the log cannot be switched on: {reason}");
+            let (error, config) = shared.with_config(|store| {
+                let why = "Unable to turn on AOF. Check server logs.";
+                (store.roll_back(&change, "appendonly", why), store.config().clone())
+            });
+            apply_everywhere(&shard, config).await;
+            return Tree::Error(Error::owned(error.to_string()));
+        }
         Tree::Simple("OK".into())
     })
+}
+
+async fn apply_everywhere(shard: &ShardRef, config: Config) {
+    let config = Arc::new(config);
+    ask_all(shard, move |there| there.apply_config(&config)).await;
 }
 
 impl Shard {
@@ -114,7 +131,7 @@ impl Shard {
     pub(crate) fn apply_config(&mut self, config: &Arc<Config>) {
         self.config = config.clone();
         self.measure.configure(config);
-        self.keyspace.limits = crate::limits::encoding(config, self.keyspace.limits.hash_seed);
+        self.keyspace.limits = crate::limits::encoding(config, self.keyspace.limits);
         self.keyspace.events.set_wanted(config.notify_keyspace_events);
         let shards = self.shards();
         self.commit.set_mode(crate::boot::sync_mode(config.appendfsync), shards);

@@ -221,8 +221,9 @@ params! {
     "Persistence" {
         /// Directory of the snapshot and of the log's directory.
         dir: PathBuf = "dir", Kind::Dir, ".", Protected;
-        /// Write every change to the log, so that it outlives a crash.
-        appendonly: bool = "appendonly", Kind::Bool, "yes", Boot;
+        /// Write every change to the log, so that it outlives a crash. CONFIG SET answers when the log is in force, or has
+        /// ended.
+        appendonly: bool = "appendonly", Kind::Bool, "yes", Live;
         /// When the log is forced to disk: `always` = before a write is acknowledged; `everysec` = once a second,
         /// a power failure loses the last second at most; `no` = when the kernel likes.
         appendfsync: Fsync = "appendfsync", Kind::Enum(Fsync::WORDS), "everysec", Live;

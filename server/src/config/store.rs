@@ -105,9 +105,12 @@ impl ConfigStore {
         Ok(Change { params, before })
     }
 
-    /// Takes a change back that could not be applied, and gives the error for the client.
-    pub fn roll_back(&mut self, change: Change, param: &str, reason: &str) -> SetError {
-        self.config = change.before;
+    /// Takes a change back that could not be applied, and gives the error for the client. What others have set since stays.
+    pub fn roll_back(&mut self, change: &Change, param: &str, reason: &str) -> SetError {
+        for param in &change.params {
+            // The text of a value in force is a good one.
+            let _restored = param.set_text(&mut self.config, &param.text(&change.before));
+        }
         failed(param, reason.to_owned())
     }
 

@@ -42,6 +42,8 @@ fn recent_slot(key: KeyHash) -> usize {
 /// A shard's log and what waits for it.
 pub struct Commit {
     log: Option<Log>,
+    /// A log that begins with the next snapshot's cut.
+    offered: Option<(LogWriter, PathBuf)>,
     /// Number of the batch that is open.
     open: BatchId,
     /// Every batch up to this one is safe.
@@ -62,6 +64,8 @@ struct Log {
     dir: PathBuf,
     files: Map<SegmentId, LogFile>,
     in_flight: Map<u64, WriteRequest>,
+    /// Nothing more goes into it; what is in it is still made durable.
+    is_ending: bool,
 }
 
 impl Commit {
@@ -69,6 +73,7 @@ impl Commit {
     pub fn new(log: Option<(LogWriter, PathBuf)>, shards: usize) -> Commit {
         let mut commit = Commit {
             log: None,
+            offered: None,
             open: 1,
             released: 0,
             closed: VecDeque::new(),
@@ -79,17 +84,55 @@ impl Commit {
             messages: VecDeque::new(),
         };
         if let Some((writer, dir)) = log {
-            commit.tracks_reads = shards > 1 || writer.mode() == SyncMode::Always;
-            commit.recent = vec![0; RECENT].into_boxed_slice();
-            commit.log =
-                Some(Log { writer, dir, files: Map::default(), in_flight: Map::default() });
+            commit.begin_log(writer, dir, shards);
         }
         commit
     }
 
-    /// True when there is a log.
+    fn begin_log(&mut self, writer: LogWriter, dir: PathBuf, shards: usize) {
+        self.tracks_reads = shards > 1 || writer.mode() == SyncMode::Always;
+        self.recent = vec![0; RECENT].into_boxed_slice();
+        let (files, in_flight) = (Map::default(), Map::default());
+        self.log = Some(Log { writer, dir, files, in_flight, is_ending: false });
+    }
+
+    /// Gives a log to begin with the next snapshot's cut; `None` takes it back.
+    pub fn offer_log(&mut self, log: Option<(LogWriter, PathBuf)>) {
+        self.offered = log;
+    }
+
+    /// Begins the log that was offered; false when none was. The open batch is empty.
+    pub fn begin_offered(&mut self, shards: usize) -> bool {
+        let Some((writer, dir)) = self.offered.take() else { return false };
+        self.begin_log(writer, dir, shards);
+        true
+    }
+
+    /// Nothing more goes into the log from here on. The open batch is empty.
+    pub fn stop_logging(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.is_ending = true;
+        }
+    }
+
+    /// Gives up a log that nothing more goes into, releasing whatever still waits for it; false while the kernel works on it.
+    pub fn drop_log(&mut self) -> bool {
+        match &self.log {
+            Some(log) if log.writer.is_syncing() || !log.in_flight.is_empty() => return false,
+            Some(_) | None => {}
+        }
+        self.log = None;
+        self.tracks_reads = false;
+        self.recent = Box::new([]);
+        self.closed.clear();
+        self.released = self.open;
+        self.open += 1;
+        true
+    }
+
+    /// True when writes go into a log.
     pub fn has_log(&self) -> bool {
-        self.log.is_some()
+        self.log.as_ref().is_some_and(|log| !log.is_ending)
     }
 
     /// True when replies may have to wait.
@@ -264,7 +307,7 @@ impl Shard {
 
     /// Appends a frame and says which batch its replies wait for, and its GSN.
     pub(crate) fn append(&mut self, frame: FrameKind, records: &[u8]) -> (BatchId, Option<u64>) {
-        let Some(log) = &mut self.commit.log else {
+        let Some(log) = self.commit.log.as_mut().filter(|log| !log.is_ending) else {
             return (0, None);
         };
         let gsn = self.shared.watermarks.take_gsn(self.index);

@@ -23,9 +23,9 @@ impl Shard {
                 self.publish_events();
                 TxDone::Ran(reply, effects)
             }
-            WholeRun::Cut => {
+            WholeRun::Step(step) => {
                 self.hold_for(number);
-                self.begin_snapshot();
+                step(self);
                 TxDone::Ran(Tree::Null, Effects::default())
             }
         };
@@ -124,11 +124,22 @@ pub(super) async fn run_on(
     answers.await.unwrap_or_default()
 }
 
+/// Has all shards take a step at one instant, at which no transaction is under way.
+pub async fn at_once(shard: &ShardRef, step: fn(&mut Shard)) {
+    let number = take_all(shard).await;
+    step_on_all(shard, number, step).await;
+    shard.borrow_mut().end_on_all(number, None);
+}
+
+async fn step_on_all(shard: &ShardRef, number: u64, step: fn(&mut Shard)) {
+    let shards = shard.borrow().shards();
+    run_on(shard, number, (0..shards).map(|to| (to, WholeRun::Step(step))).collect()).await;
+}
+
 /// Takes the point in time of a snapshot on all shards; its GSN, when there is a log.
 pub async fn cut(shard: &ShardRef) -> Option<u64> {
     let number = take_all(shard).await;
-    let shards = shard.borrow().shards();
-    run_on(shard, number, (0..shards).map(|to| (to, WholeRun::Cut)).collect()).await;
+    step_on_all(shard, number, Shard::begin_snapshot).await;
     let mut this = shard.borrow_mut();
     this.commit.unhold();
     let (_, gsn) = this.append(FrameKind::Cut, &[]);

@@ -146,7 +146,7 @@ impl Held {
                 let began = self.shard.borrow().measure.now();
                 let replies = self.run_parts(call, call.args, None).await;
                 self.note_parts(call, began, &replies);
-                merge(replies, reply);
+                merge(replies, self.data.db(call.db, 0, Mode::Live).random(), reply);
             }
             Scope::Cursor(at) => self.run_cursor(call, at, reply).await,
         }

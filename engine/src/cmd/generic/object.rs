@@ -5,6 +5,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
 use crate::keyspace::{AccessPolicy, Ctx};
+use crate::types::ValueRef;
 
 /// OBJECT: tells about a stored value.
 pub static OBJECT: Command = Command {
@@ -48,7 +49,7 @@ pub static OBJECT_ENCODING: Command = Command {
     subs: &[],
 };
 
-/// OBJECT REFCOUNT: tells how many references a value has, which is always one.
+/// OBJECT REFCOUNT: tells how many references a value has, which is one, or any number for a small integer.
 pub static OBJECT_REFCOUNT: Command = Command {
     spec: Spec {
         name: "object|refcount",
@@ -57,10 +58,15 @@ pub static OBJECT_REFCOUNT: Command = Command {
         acl: Acl::KEYSPACE,
         keys: &[KeySpec::range(KeyFlags::RO, 2, 0, 1)],
         since: "2.2.3",
-        summary: "Tells how many references a value has, which is always one.",
+        summary: "Tells how many references a value has, which is one, or any number for a small integer.",
         args: &[Arg::new("key", ArgKind::Key)],
         tips: &["nondeterministic_output"],
-        examples: &[("SET k v", "OK"), ("OBJECT REFCOUNT k", "(integer) 1")],
+        examples: &[
+            ("SET k v", "OK"),
+            ("OBJECT REFCOUNT k", "(integer) 1"),
+            ("SET k 9999", "OK"),
+            ("OBJECT REFCOUNT k", "(integer) 2147483647"),
+        ],
         ..Spec::DEFAULT
     },
     run: refcount,
@@ -131,6 +137,9 @@ pub static OBJECT_FREQ: Command = Command {
     subs: &[],
 };
 
+/// Integers from 0 on that take no memory of their own; Redis shares one object a number, and says so by this count.
+const SHARED_INTEGERS: i64 = 10_000;
+
 fn run(_: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     Err(unknown_subcommand(args))
 }
@@ -142,7 +151,10 @@ fn encoding(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 }
 
 fn refcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let count = ctx.db.contains(args.at(2)).then_some(1);
+    let count = ctx.db.peek(args.at(2)).map(|entry| {
+        let shared = matches!(entry.value(), ValueRef::Int(0..SHARED_INTEGERS));
+        if shared { i64::from(i32::MAX) } else { 1 }
+    });
     reply_int(ctx, count)
 }
 

@@ -19,7 +19,7 @@ use super::{EncodingLimits, Object, object_of};
 use crate::serial::{
     Digest, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_LIST_QUICKLIST_2, RdbWriter,
 };
-use node::{Fill, Node, Nodes, PLAIN_LEN_MIN, seek};
+use node::{Fill, Node, Nodes, seek};
 
 /// An end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl List {
     pub fn new(limits: &EncodingLimits) -> Self {
         let empty = Node::Packed(Listpack::new());
         let node_bytes = empty.heap_bytes();
-        let fill = Fill::new(limits.list_max_listpack_size);
+        let fill = Fill::new(limits);
         List { nodes: Nodes::One(empty), len: 0, node_bytes, fill }
     }
 
@@ -103,7 +103,7 @@ impl List {
                     packed.shrink();
                 }
             });
-            self.insert_node(new_at, Node::of(element));
+            self.insert_node(new_at, Node::of(element, self.fill));
         }
     }
 
@@ -130,7 +130,7 @@ impl List {
     pub fn set(&mut self, index: i64, element: &[u8]) -> bool {
         let Some(index) = self.index(index) else { return false };
         let Some((at, offset)) = self.locate(index) else { return false };
-        let fits = element.len() < PLAIN_LEN_MIN
+        let fits = !self.fill.is_plain(element.len())
             && matches!(self.nodes.get(at), Some(Node::Packed(p)) if p.fits(element.len()));
         if fits {
             self.change(at, |node| {
@@ -360,13 +360,13 @@ impl List {
             if at > 0 && self.has_room(at - 1, size) {
                 self.push_into(at - 1, element);
             } else {
-                self.insert_node(at, Node::of(element));
+                self.insert_node(at, Node::of(element, self.fill));
             }
         } else if offset >= len {
             if self.has_room(at + 1, size) {
                 self.insert_at(at + 1, 0, element);
             } else {
-                self.insert_node(at + 1, Node::of(element));
+                self.insert_node(at + 1, Node::of(element, self.fill));
             }
         } else {
             self.split_node(at, offset);
@@ -374,7 +374,7 @@ impl List {
                 self.push_into(at, element);
                 self.merge_nodes(at + 1);
             } else {
-                self.insert_node(at + 1, Node::of(element));
+                self.insert_node(at + 1, Node::of(element, self.fill));
                 self.merge_nodes(at + 2);
                 self.merge_nodes(at + 1);
             }

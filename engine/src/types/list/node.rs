@@ -3,29 +3,44 @@
 use std::collections::VecDeque;
 
 use crate::types::listpack::{self, Item, Listpack};
+use crate::types::{EncodingLimits, LIST_PLAIN_LEN_MIN};
 
-/// From this size on an element gets a node without a listpack around it, in bytes.
-pub(super) const PLAIN_LEN_MIN: usize = listpack::LEN_BYTES_MAX / 2;
 /// Where `list-max-listpack-size` counts elements, a node still has no more bytes than this (as in Redis).
 const COUNTED_LEN_BYTES_MAX: usize = 8192;
 /// What an element's head and backlen are estimated at (as in Redis).
 const ENTRY_OVERHEAD: usize = 8;
 
-/// How large nodes become: `list-max-listpack-size` when the list was made.
+/// How large nodes become, as was set when the list was made.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fill(i16);
+pub(super) struct Fill {
+    /// `list-max-listpack-size`.
+    size: i16,
+    /// From this size on an element gets a node without a listpack around it, in bytes.
+    plain_len_min: u32,
+}
 
 impl Fill {
-    pub(super) fn new(list_max_listpack_size: i64) -> Self {
+    pub(super) fn new(limits: &EncodingLimits) -> Self {
         // Redis keeps 16 bits of it, and knows five sizes in bytes.
-        Fill(i16::try_from(list_max_listpack_size.clamp(-5, i64::from(i16::MAX))).unwrap_or(-2))
+        let size = limits.list_max_listpack_size.clamp(-5, i64::from(i16::MAX));
+        // Two elements that are no plain nodes have to fit into a listpack.
+        let plain_len_min = limits.list_plain_len_min.min(LIST_PLAIN_LEN_MIN);
+        Fill {
+            size: i16::try_from(size).unwrap_or(-2),
+            plain_len_min: u32::try_from(plain_len_min).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// True when an element of this size gets a node of its own.
+    pub(super) fn is_plain(self, len_bytes: usize) -> bool {
+        len_bytes >= self.plain_len_min as usize
     }
 
     /// True when a node may have these totals.
     fn allows(self, len_bytes: usize, count: impl FnOnce() -> usize) -> bool {
-        match usize::try_from(self.0) {
+        match usize::try_from(self.size) {
             Ok(count_max) => len_bytes <= COUNTED_LEN_BYTES_MAX && count() <= count_max,
-            Err(_) => len_bytes <= 2048 << self.0.unsigned_abs(),
+            Err(_) => len_bytes <= 2048 << self.size.unsigned_abs(),
         }
     }
 }
@@ -40,8 +55,8 @@ pub(super) enum Node {
 }
 
 impl Node {
-    pub(super) fn of(element: &[u8]) -> Node {
-        if element.len() >= PLAIN_LEN_MIN {
+    pub(super) fn of(element: &[u8], fill: Fill) -> Node {
+        if fill.is_plain(element.len()) {
             return Node::Plain(element.to_vec());
         }
         let mut packed = Listpack::with_capacity(element.len() + ENTRY_OVERHEAD);
@@ -66,7 +81,7 @@ impl Node {
     /// True when one more element of `len_bytes` may go in.
     pub(super) fn has_room(&self, len_bytes: usize, fill: Fill) -> bool {
         match self {
-            Node::Packed(packed) if len_bytes < PLAIN_LEN_MIN => {
+            Node::Packed(packed) if !fill.is_plain(len_bytes) => {
                 let total = packed.byte_len() + len_bytes + ENTRY_OVERHEAD;
                 packed.is_empty() || fill.allows(total, || packed.len() + 1)
             }

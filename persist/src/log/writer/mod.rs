@@ -434,6 +434,11 @@ impl LogWriter {
         self.synced_below().is_none() && self.dirty.iter().all(|d| d.in_sync.is_none())
     }
 
+    /// True while a sync is out: its completion has to be waited for before this writer may go.
+    pub fn is_syncing(&self) -> bool {
+        self.dirty.iter().any(|d| d.in_sync.is_some())
+    }
+
     /// Ends a failover once everything that had failed is written.
     fn settle_failover(&mut self) {
         if let Some(through) = self.failover_through

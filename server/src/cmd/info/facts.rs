@@ -22,6 +22,7 @@ pub(super) struct Facts {
     pub(super) snapshot_entries: u64,
     /// Keys and keys with expiry, per database.
     pub(super) dbs: Vec<(usize, usize)>,
+    pub(super) logs: bool,
     pub(super) log_error: Option<String>,
     pub(super) log_pending_bytes: usize,
     pub(super) unhealthy: bool,
@@ -47,6 +48,7 @@ impl Facts {
             all.unhealthy |= part.unhealthy;
             all.calls.add(&part.calls);
             all.errors.add(&part.errors);
+            all.logs |= part.logs;
             all.log_error = all.log_error.or(part.log_error);
             all.dbs.resize(all.dbs.len().max(part.dbs.len()), (0, 0));
             for (sum, db) in all.dbs.iter_mut().zip(&part.dbs) {
@@ -78,6 +80,7 @@ impl Shard {
             lazyfreed: self.keyspace.lazyfreed_objects(),
             snapshot_entries: self.snapshot.as_ref().map_or(0, |progress| progress.entries),
             dbs,
+            logs: self.commit.has_log(),
             log_error,
             log_pending_bytes,
             unhealthy: health != Health::Ok,

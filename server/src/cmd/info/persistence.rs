@@ -7,7 +7,7 @@ use super::About;
 use crate::rt::clock;
 
 pub(super) fn persistence(out: &mut String, about: &About<'_>) {
-    let About { all, shared, config } = about;
+    let About { all, shared, .. } = about;
     let saving = &shared.saving;
     let now_s = clock::unix_ms() / 1000;
     let get = |value: &std::sync::atomic::AtomicI64| value.load(Ordering::Relaxed);
@@ -43,7 +43,7 @@ pub(super) fn persistence(out: &mut String, about: &About<'_>) {
     line!(out, "rdb_last_cow_size:0");
     line!(out, "rdb_last_load_keys_expired:{}", saving.loaded_expired.load(Ordering::Relaxed));
     line!(out, "rdb_last_load_keys_loaded:{}", saving.loaded.load(Ordering::Relaxed));
-    line!(out, "aof_enabled:{}", u8::from(config.appendonly));
+    line!(out, "aof_enabled:{}", u8::from(all.logs));
     line!(out, "aof_rewrite_in_progress:{}", u8::from(is_rewriting));
     line!(
         out,
@@ -63,7 +63,7 @@ pub(super) fn persistence(out: &mut String, about: &About<'_>) {
     line!(out, "aof_last_cow_size:0");
     line!(out, "module_fork_in_progress:0");
     line!(out, "module_fork_last_cow_size:0");
-    if config.appendonly {
+    if all.logs {
         let (base, log) =
             (saving.base_bytes.load(Ordering::Relaxed), saving.log_bytes.load(Ordering::Relaxed));
         line!(out, "aof_current_size:{}", base + log);

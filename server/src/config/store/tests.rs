@@ -166,7 +166,7 @@ fn a_change_that_cannot_be_applied_is_taken_back() {
     let change = store.set(&[b"maxclients", b"5"], false).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(store.config().maxclients, 5);
     assert_eq!(change.before().maxclients, 10000);
-    let error = store.roll_back(change, "maxclients", "too many");
+    let error = store.roll_back(&change, "maxclients", "too many");
     assert!(error.to_string().ends_with("'maxclients') - too many"));
     assert_eq!(*store.config(), Config::default());
 }
