@@ -8,10 +8,12 @@
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 
 use ringstone_engine::Span;
 use ringstone_proto::resp::Decoder;
 
+use crate::acl::User;
 use crate::pubsub::Subscriptions;
 
 /// Names a connection of a shard: slot in the shard's slab, and how often that slot was used before.
@@ -94,7 +96,9 @@ pub struct Conn {
     pub db: usize,
     /// RESP3 after HELLO 3.
     pub resp3: bool,
-    /// A password is not needed or was given.
+    /// Who it is, as far as that is known.
+    pub user: Arc<User>,
+    /// It has logged in, or needed not when it came.
     pub authenticated: bool,
     /// CLIENT REPLY.
     pub reply_mode: ReplyMode,
@@ -150,8 +154,15 @@ pub struct Conn {
 }
 
 impl Conn {
-    /// A fresh connection.
-    pub fn new(id: ConnId, client_id: u64, fd: RawFd, unix: bool, now_ms: i64) -> Conn {
+    /// A fresh connection of `user`.
+    pub fn new(
+        id: ConnId,
+        client_id: u64,
+        fd: RawFd,
+        unix: bool,
+        now_ms: i64,
+        user: Arc<User>,
+    ) -> Conn {
         Conn {
             id,
             client_id,
@@ -159,7 +170,8 @@ impl Conn {
             unix,
             db: 0,
             resp3: false,
-            authenticated: false,
+            authenticated: user.is_open(),
+            user,
             reply_mode: ReplyMode::On,
             no_evict: false,
             no_touch: false,

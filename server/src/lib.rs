@@ -34,6 +34,7 @@ pub mod start;
 pub mod stats;
 pub mod table;
 pub mod tx;
+pub mod users_file;
 
 /// The version of Redis whose behaviour is offered, as clients look for it.
 pub const REDIS_VERSION: &str = "7.0.15";

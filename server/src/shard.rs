@@ -52,6 +52,8 @@ pub struct Shard {
     pub keyspace: Keyspace,
     /// The parameters as of now.
     pub config: Arc<Config>,
+    /// All users.
+    pub users: Arc<crate::acl::Users>,
     /// Shared by all shards.
     pub shared: Arc<Shared>,
     /// All commands.
@@ -122,6 +124,7 @@ impl Shard {
                 conns: Slab::default(),
                 keyspace,
                 config,
+                users: shared.users(),
                 shared,
                 table: Table::get(),
                 commit,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ringstone_peer::SlotMap;
 use ringstone_persist::log::{Manifest, Watermarks};
 
+use crate::acl::{AclLog, Users};
 use crate::config::ConfigStore;
 use crate::log::Log;
 use crate::msg::Call;
@@ -32,6 +33,10 @@ pub struct Shared {
     pub clients: AtomicUsize,
     /// Every parameter's value and where it came from.
     config: Mutex<ConfigStore>,
+    /// All users; each shard has its own hold of them.
+    users: Mutex<Arc<Users>>,
+    /// What was denied lately.
+    acl_log: Mutex<AclLog>,
     /// Calls that may block run there.
     pub helper: Helper,
     /// State of saving, for INFO and LASTSAVE.
@@ -180,6 +185,8 @@ impl Shared {
             observers: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
             config: Mutex::new(config),
+            users: Mutex::new(Arc::new(Users::new(None))),
+            acl_log: Mutex::default(),
             helper,
             saving,
             run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -278,6 +285,23 @@ impl Shared {
         waiting
             .filter(move |(peer, flag)| *peer != index && flag.load(Ordering::SeqCst))
             .map(|(peer, _)| peer)
+    }
+
+    /// All users as of now.
+    pub fn users(&self) -> Arc<Users> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes the users. Shards go on with those that they have until they take over the new ones
+    /// ([`Shard::take_over_users`]).
+    pub fn change_users<T>(&self, work: impl FnOnce(&mut Users) -> T) -> T {
+        let mut current = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        work(Arc::make_mut(&mut current))
+    }
+
+    /// Works with the log of what was denied; held for a moment only.
+    pub fn with_acl_log<T>(&self, work: impl FnOnce(&mut AclLog) -> T) -> T {
+        work(&mut self.acl_log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Works with the parameters; held for a moment only, by CONFIG and INFO.

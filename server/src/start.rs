@@ -65,12 +65,13 @@ fn complain(text: &str) -> ExitCode {
 }
 
 fn run(loaded: Loaded, log: Log) -> Result<(), String> {
-    let Loaded { store, warnings } = loaded;
+    let Loaded { store, users, warnings } = loaded;
     let mut config = store.config().clone();
     signal::block();
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    let users = crate::users_file::at_start(&config, &users)?;
     check_host().map_err(|e| e.to_string())?;
     let _lock = lock_dir(&config.dir)?;
     let cpus = cpus();
@@ -87,7 +88,7 @@ fn run(loaded: Loaded, log: Log) -> Result<(), String> {
     // Listening comes before loading: a port that is taken is known at once. Connections wait until the shards accept.
     let listeners = listen(&config, shards)?;
     let booted = boot(&config, slots, random()?)?;
-    let threads = start(&config, store, slots, booted, listeners, &cpus)?;
+    let threads = start(&config, (store, users), slots, booted, listeners, &cpus)?;
     threads.shared.set_log(log);
     write_pidfile(&config);
     tracing::info!("Ready to accept connections");
@@ -157,7 +158,7 @@ fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> Strin
 
 fn start(
     config: &Config,
-    store: crate::config::ConfigStore,
+    (store, users): (crate::config::ConfigStore, crate::acl::Users),
     slots: SlotMap,
     booted: Boot,
     listeners: Vec<Vec<Listener>>,
@@ -171,6 +172,7 @@ fn start(
     let shared = Arc::new(Shared::new(slots, next_gsn, peers, store, helper, random()?));
     shared.set_manifest(manifest, vanished);
     shared.set_functions(functions);
+    shared.change_users(|now| *now = users);
     shared.saving.note_boot(loaded, log_bytes);
     let config = Arc::new(config.clone());
     let mut logs = logs.map(Vec::into_iter);

@@ -27,10 +27,25 @@ pub struct Stats {
     pub commands_per_s: u64,
     /// `commands` at the last sample.
     pub sampled_commands: u64,
+    /// What users were denied.
+    pub acl_denied: AclDenied,
     /// Longest input buffer seen lately.
     pub input_buffer_max: usize,
     /// Longest output buffer seen lately.
     pub output_buffer_max: usize,
+}
+
+/// What users were denied, by reason.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AclDenied {
+    /// To log in.
+    pub logins: u64,
+    /// A command.
+    pub commands: u64,
+    /// A key.
+    pub keys: u64,
+    /// A channel.
+    pub channels: u64,
 }
 
 impl Stats {
@@ -47,6 +62,10 @@ impl Stats {
         self.output_limit_disconnections += other.output_limit_disconnections;
         self.query_limit_disconnections += other.query_limit_disconnections;
         self.commands_per_s += other.commands_per_s;
+        self.acl_denied.logins += other.acl_denied.logins;
+        self.acl_denied.commands += other.acl_denied.commands;
+        self.acl_denied.keys += other.acl_denied.keys;
+        self.acl_denied.channels += other.acl_denied.channels;
         self.input_buffer_max = self.input_buffer_max.max(other.input_buffer_max);
         self.output_buffer_max = self.output_buffer_max.max(other.output_buffer_max);
     }

@@ -61,8 +61,8 @@ impl Denied {
         ))
     }
 
-    /// What a script's call gets, without a code.
-    pub fn error_in_script(self) -> String {
+    /// What a script's call gets, code first.
+    pub fn error_in_script(self) -> ringstone_engine::Error {
         let reason = match self.reason {
             Reason::Command => "can't run this command or subcommand",
             Reason::Key => {
@@ -70,7 +70,7 @@ impl Denied {
             }
             Reason::Channel => "can't publish to the channel mentioned in the command",
         };
-        format!("The user executing the script {reason}")
+        ringstone_engine::Error::owned(format!("ERR The user executing the script {reason}"))
     }
 }
 

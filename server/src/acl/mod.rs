@@ -31,14 +31,7 @@ pub use source::{ConfiguredUser, FromConfig, from_config, from_file};
 pub use user::{Sanitize, User};
 pub use users::Users;
 
-/// What a user or selector that is just made may do with channels: `acl-pubsub-default`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NewChannels {
-    /// All of them.
-    All,
-    /// None.
-    None,
-}
+pub use crate::config::types::NewChannels;
 
 #[cfg(test)]
 mod tests;

@@ -148,10 +148,10 @@ fn read_hash(text: &[u8]) -> Result<PasswordHash, RuleError> {
     PasswordHash::from_hex(text).ok_or(RuleError::BadHash)
 }
 
-/// The selector between two parentheses. Rules whose quotes do not close are none, as in Redis.
+/// The selector between two parentheses. Redis makes one without any rules when a quote does not close; here that is an error.
 fn selector(inner: &[u8], channels: NewChannels) -> Result<Selector, RuleError> {
     let mut selector = Selector::new(channels);
-    for rule in split_args(inner).unwrap_or_default() {
+    for rule in split_args(inner).map_err(|_| RuleError::Syntax)? {
         selector.apply(&rule)?;
     }
     Ok(selector)

@@ -175,7 +175,7 @@ impl Selector {
         if outer.contains(&b'|') {
             return Err(RuleError::WordOfSubcommand);
         }
-        if word.is_empty() {
+        if word.is_empty() || has_spaces(word) {
             return Err(RuleError::Syntax);
         }
         if !entry.subs.is_empty() {

@@ -171,6 +171,8 @@ pub fn from_config(
     Ok(FromConfig { users, disabled })
 }
 
-fn text(bytes: &[u8]) -> String {
+/// For a message, which ends where a string of C would.
+pub(super) fn text(bytes: &[u8]) -> String {
+    let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(bytes).into_owned()
 }

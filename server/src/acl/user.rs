@@ -81,6 +81,12 @@ impl User {
         &self.selectors
     }
 
+    /// True when it may do everything, so that nothing has to be looked at.
+    #[inline]
+    pub fn is_unrestricted(&self) -> bool {
+        self.unrestricted
+    }
+
     /// True when it may log in.
     pub fn is_enabled(&self) -> bool {
         self.enabled

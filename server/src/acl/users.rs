@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::NewChannels;
 use super::rules::{SetUserError, join_selectors};
 use super::selector::has_spaces;
+use super::source::text;
 use super::user::User;
 
 /// All users by name. There is always one called `default`.
@@ -69,7 +70,6 @@ impl Users {
         if has_spaces(name) {
             return Err(SetUserError::BadName);
         }
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let rules = join_selectors(rules).map_err(|open| SetUserError::Unmatched(text(open)))?;
         let mut user = match self.get(name) {
             Some(known) => User::clone(known),

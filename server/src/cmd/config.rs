@@ -106,25 +106,38 @@ fn set(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
         log.set_level(config.loglevel);
     }
     host.later(move |shard| async move {
-        let logs = config.appendonly;
-        apply_everywhere(&shard, config).await;
+        let (logs, new_password) = (config.appendonly, change.touches("requirepass"));
+        apply_everywhere(&shard, config, new_password).await;
         if names_log && let Err(reason) = log_switch::switch(&shard, logs).await {
             tracing::error!("the log cannot be switched on: {reason}");
             let (error, config) = shared.with_config(|store| {
                 let why = "Unable to turn on AOF. Check server logs.";
                 (store.roll_back(&change, "appendonly", why), store.config().clone())
             });
-            apply_everywhere(&shard, config).await;
+            apply_everywhere(&shard, config, new_password).await;
             return Tree::Error(Error::owned(error.to_string()));
         }
         Tree::Simple("OK".into())
     })
 }
 
-async fn apply_everywhere(shard: &ShardRef, config: Config) {
+async fn apply_everywhere(shard: &ShardRef, config: Config, new_password: bool) {
+    if new_password {
+        let shared = shard.borrow().shared.clone();
+        shared.change_users(|users| users.set_default_password(config.requirepass.get()));
+    }
     let config = Arc::new(config);
-    ask_all(shard, move |there| there.apply_config(&config)).await;
+    ask_all(shard, move |there| {
+        there.apply_config(&config);
+        if new_password {
+            there.take_over_users(NOBODY);
+        }
+    })
+    .await;
 }
+
+/// No client has this number.
+const NOBODY: u64 = 0;
 
 impl Shard {
     /// Takes over new values.
@@ -151,7 +164,10 @@ static REWRITE: HostCommand = HostCommand {
         let shared = host.shard.shared.clone();
         host.later(|shard| async move {
             let result = crate::snapshot::on_helper(&shard, move || {
-                shared.with_config(|store| store.rewrite().map_err(|e| e.to_string()))
+                shared.with_config(|store| {
+                    let users = crate::users_file::in_force(store.config(), &shared.users());
+                    store.rewrite(&users).map_err(|e| e.to_string())
+                })
             })
             .await;
             match result {

@@ -128,24 +128,31 @@ static AUTH: HostCommand = HostCommand {
             3 => (args.at(1), args.at(2)),
             _ => return Err(Error::Syntax),
         };
-        if args.len() == 2 && host.shard.config.requirepass.is_empty() {
+        if args.len() == 2 && host.shard.users.default().needs_no_password() {
             return Err(Error::text(
                 "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
                  configuration is correct?",
             ));
         }
-        authenticate(host, user, password)?;
+        authenticate(host, args, user, password)?;
         host.ok()
     },
     subs: &[],
 };
 
-fn authenticate(host: &mut Host<'_>, user: &[u8], password: &[u8]) -> Result<(), Error> {
-    let required = &host.shard.config.requirepass;
-    if user == b"default" && (required.is_empty() || required.matches(password)) {
+/// Logs in; `args` is the command that asks for it.
+fn authenticate(
+    host: &mut Host<'_>,
+    args: Args<'_>,
+    name: &[u8],
+    password: &[u8],
+) -> Result<(), Error> {
+    if let Some(user) = host.shard.users.log_in(name, password) {
+        host.conn.user = user.clone();
         host.conn.authenticated = true;
         return Ok(());
     }
+    host.shard.note_failed_login(host.conn, args, name);
     Err(Error::text("WRONGPASS invalid username-password pair or user is disabled."))
 }
 
@@ -200,7 +207,7 @@ fn hello(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     while at < args.len() {
         let left = args.len() - at;
         if args.is(at, "AUTH") && left > 2 {
-            authenticate(host, args.at(at + 1), args.at(at + 2))?;
+            authenticate(host, args, args.at(at + 1), args.at(at + 2))?;
             at += 3;
         } else if args.is(at, "SETNAME") && left > 1 {
             let name = super::client::checked_name(args.at(at + 1))?;
@@ -261,7 +268,8 @@ static RESET: HostCommand = HostCommand {
         if let Some(info) = &mut conn.info {
             info.name.clear();
         }
-        conn.authenticated = host.shard.config.requirepass.is_empty();
+        conn.user = host.shard.users.default().clone();
+        conn.authenticated = conn.user.is_open();
         host.reply().simple("RESET");
         Ok(Outcome::Done)
     },

@@ -2,6 +2,7 @@
 //!
 //! A command is one file or shares one with its close relatives; its family's list below names it.
 
+pub mod acl;
 pub mod client;
 pub mod command;
 pub mod config;
@@ -78,6 +79,7 @@ pub struct HostCommand {
 
 /// All host commands, by family.
 const FAMILIES: &[&[&HostCommand]] = &[
+    acl::COMMANDS,
     connection::COMMANDS,
     client::COMMANDS,
     command::COMMANDS,

@@ -1,7 +1,7 @@
 //! Loading: file, standard input and command line to one [`Config`].
 //!
 //! ```text
-//! line    = blank | "#" comment | "include" pattern | name word*       words quoted as in inline commands
+//! line    = blank | "#" comment | "include" pattern | "user" name rule* | name word*       words quoted as in inline commands
 //! order   = file, standard input, command line; the last setting of a parameter counts, lists of save points grow
 //! ```
 //!
@@ -28,8 +28,19 @@ const INCLUDE_MAX_FILES: usize = 1000;
 pub struct Loaded {
     /// The configuration.
     pub store: ConfigStore,
+    /// Users, in the order of their lines; the server knows what their rules mean.
+    pub users: Vec<UserLine>,
     /// Settings without effect.
     pub warnings: Vec<Warning>,
+}
+
+/// A `user` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserLine {
+    /// Where it stands.
+    pub place: Box<Place>,
+    /// Its words after `user`: a name and rules.
+    pub words: Vec<Vec<u8>>,
 }
 
 /// Loads what the command line asks for.
@@ -56,7 +67,8 @@ pub fn load(line: &CommandLine, stdin: &mut dyn Read) -> Result<Loaded, ConfigEr
         let place = place("command line", 0, words, &words.join(&b' '));
         loader.setting(place, words, true, 0)?;
     }
-    Ok(Loaded { store: ConfigStore::new(loader.config, file), warnings: loader.warnings })
+    let store = ConfigStore::new(loader.config, file);
+    Ok(Loaded { store, users: loader.users, warnings: loader.warnings })
 }
 
 /// Loads the settings of a text alone, for tests, the fuzzer and CONFIG REWRITE.
@@ -69,9 +81,20 @@ pub fn load_text(source: &str, text: &[u8]) -> Result<(Config, Vec<Warning>), Co
     Ok((loader.config, loader.warnings))
 }
 
+/// The `user` lines of a text and of the files that it includes.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn load_users(source: &str, text: &[u8]) -> Result<Vec<UserLine>, ConfigError> {
+    let mut loader = Loader::default();
+    loader.text(source, text, 0)?;
+    Ok(loader.users)
+}
+
 #[derive(Default)]
 struct Loader {
     config: Config,
+    users: Vec<UserLine>,
     warnings: Vec<Warning>,
     /// Parameters set so far.
     seen: Vec<&'static str>,
@@ -126,6 +149,10 @@ impl Loader {
         let Some((name, values)) = words.split_first() else { return Ok(()) };
         if name.eq_ignore_ascii_case(b"include") {
             return self.include(&place, values, depth);
+        }
+        if name.eq_ignore_ascii_case(b"user") {
+            self.users.push(UserLine { place, words: values.to_vec() });
+            return Ok(());
         }
         let text = String::from_utf8_lossy(name).into_owned();
         if let Some(param) = Param::find(name) {

@@ -24,6 +24,6 @@ pub mod unsupported;
 
 pub use cli::{Action, CommandLine};
 pub use error::{ConfigError, Place, SetError, Warning};
-pub use file::{Loaded, load};
+pub use file::{Loaded, UserLine, load};
 pub use params::{Config, PARAMS, Param, When};
 pub use store::{Change, ConfigStore};

@@ -5,7 +5,9 @@
 //! Invariant: names and aliases are unique; every default is a value of its kind (both tested).
 
 use super::kind::{BadValue, Kind, Setting};
-use super::types::{Access, Bind, Fsync, LogLevel, OutputLimits, Percentiles, SavePoint, Secret};
+use super::types::{
+    Access, Bind, Fsync, LogLevel, NewChannels, OutputLimits, Percentiles, SavePoint, Secret,
+};
 use ringstone_engine::keyspace::Classes;
 use std::path::PathBuf;
 
@@ -211,8 +213,16 @@ params! {
         pidfile: PathBuf = "pidfile", Kind::Path, "", Boot;
     }
     "Security" {
-        /// Password that clients must give with AUTH; `""` = none.
+        /// Password of the user `default`, which clients must give with AUTH; `""` = none.
         requirepass: Secret = "requirepass", Kind::Secret, "", Live;
+        /// File with the users, one a line: `user name rules`. It is read at start and by ACL LOAD, and written by ACL
+        /// SAVE; a relative path is one in `dir`. `""` = users are defined by `user` lines of this file, by ACL SETUSER
+        /// and CONFIG REWRITE.
+        aclfile: PathBuf = "aclfile", Kind::Path, "", Boot;
+        /// Whether new users may use all channels or none, until a rule says otherwise.
+        acl_pubsub_default: NewChannels = "acl-pubsub-default", Kind::Enum(NewChannels::WORDS), "resetchannels", Live;
+        /// Most entries of ACL LOG.
+        acllog_max_len: usize = "acllog-max-len", Kind::Int { min: 0, max: i64::MAX, unit: "entries" }, "128", Live;
         /// Who may use DEBUG.
         enable_debug_command: Access = "enable-debug-command", Kind::Enum(Access::WORDS), "no", Boot;
         /// Who may change protected parameters with CONFIG SET.

@@ -6,8 +6,8 @@
 //!
 //! Invariant: the new text is loaded before it replaces the file, and the file is replaced as a whole or not at all.
 
-use super::file::load_text;
-use super::kind::Kind;
+use super::file::{UserLine, load_text, load_users};
+use super::kind::{Kind, quote};
 use super::params::{Config, PARAMS, Param, When};
 use super::store::ConfigStore;
 use ringstone_proto::resp::split_args;
@@ -31,19 +31,32 @@ pub enum RewriteError {
     Broken(String),
 }
 
+/// Says whether these lines of a file define the users in force.
+pub type AreInForce = Box<dyn Fn(&[UserLine]) -> bool>;
+
+/// The users that the file shall define.
+pub struct UsersInForce {
+    /// Their lines, `user name rules`, words not quoted.
+    pub lines: Vec<Vec<u8>>,
+    /// Says whether lines of a file define just these.
+    pub are: AreInForce,
+}
+
 impl ConfigStore {
     /// Rewrites the configuration file.
     ///
     /// # Errors
     /// The text for the client; the file is as before then.
-    pub fn rewrite(&self) -> Result<(), RewriteError> {
+    pub fn rewrite(&self, users: &UsersInForce) -> Result<(), RewriteError> {
         let path = self.file().ok_or(RewriteError::NoFile)?;
         let old = match fs::read(path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(e.into()),
         };
-        let new = rewritten(&path.display().to_string(), &old, self.config())?;
+        let source = path.display().to_string();
+        let new = rewritten(&source, &old, self.config())?;
+        let new = with_users(&source, new, users)?;
         if new != old {
             replace(path, &new)?;
         }
@@ -64,6 +77,39 @@ fn rewritten(source: &str, old: &[u8], config: &Config) -> Result<Vec<u8>, Rewri
         Ok(second)
     } else {
         Err(RewriteError::Broken("the values in force cannot be written down".to_owned()))
+    }
+}
+
+/// The text with the users in force. Lines that define them already stay as they are.
+fn with_users(source: &str, text: Vec<u8>, users: &UsersInForce) -> Result<Vec<u8>, RewriteError> {
+    let are_defined_by = |text: &[u8]| match load_users(source, text) {
+        Ok(lines) => Ok((users.are)(&lines)),
+        Err(e) => Err(RewriteError::Broken(e.to_string().replace('\n', " "))),
+    };
+    if are_defined_by(&text)? {
+        return Ok(text);
+    }
+    let mut lines = users.lines.iter().map(|line| {
+        let words: Vec<Vec<u8>> = line.split(|b| *b == b' ').map(quote).collect();
+        [&*words.join(&b' '), b"\n"].concat()
+    });
+    let mut out = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|b| *b == b'\n') {
+        if first_word(line).is_some_and(|word| word.eq_ignore_ascii_case(b"user")) {
+            out.extend(lines.next().into_iter().flatten());
+        } else {
+            out.extend_from_slice(line);
+        }
+    }
+    let more: Vec<u8> = lines.flatten().collect();
+    if !more.is_empty() {
+        sign(&mut out);
+        out.extend(more);
+    }
+    if are_defined_by(&out)? {
+        Ok(out)
+    } else {
+        Err(RewriteError::Broken("an included file defines users, which stays as it is".to_owned()))
     }
 }
 
@@ -91,13 +137,7 @@ fn append_lines(mut out: Vec<u8>, params: &[&'static Param], config: &Config) ->
     if params.is_empty() {
         return out;
     }
-    if !out.is_empty() && !out.ends_with(b"\n") {
-        out.push(b'\n');
-    }
-    if !out.split(|b| *b == b'\n').any(|line| line.trim_ascii() == SIGNATURE) {
-        out.extend_from_slice(SIGNATURE);
-        out.push(b'\n');
-    }
+    sign(&mut out);
     for param in params {
         let name = param.name.as_bytes();
         // Lines of an included file would add up with these.
@@ -107,6 +147,17 @@ fn append_lines(mut out: Vec<u8>, params: &[&'static Param], config: &Config) ->
         put_lines(&mut out, name, param, config);
     }
     out
+}
+
+/// Prepares the text for lines at its end.
+fn sign(out: &mut Vec<u8>) {
+    if !out.is_empty() && !out.ends_with(b"\n") {
+        out.push(b'\n');
+    }
+    if !out.split(|b| *b == b'\n').any(|line| line.trim_ascii() == SIGNATURE) {
+        out.extend_from_slice(SIGNATURE);
+        out.push(b'\n');
+    }
 }
 
 fn put_lines(out: &mut Vec<u8>, name: &[u8], param: &Param, config: &Config) {
@@ -140,7 +191,7 @@ fn has_include(text: &[u8]) -> bool {
 }
 
 /// Replaces a file by writing a new one beside it and renaming that.
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     // A symbolic link stays one; what it points to is replaced.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let dir = path.parent().unwrap_or(Path::new("."));

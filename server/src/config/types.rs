@@ -58,6 +58,14 @@ words! {
         /// What an operator must know.
         Warning = "warning",
     }
+    /// What users and selectors that are just made may do with channels.
+    NewChannels {
+        /// All of them.
+        All = "allchannels",
+        /// None.
+        #[default]
+        None = "resetchannels",
+    }
     /// Who may use a dangerous command.
     Access {
         /// Nobody.
@@ -91,11 +99,9 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// Compares in a time that depends on the lengths only.
-    pub fn matches(&self, given: &[u8]) -> bool {
-        let differing = self.0.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b));
-        // Keeps the compiler from ending the loop at the first difference.
-        std::hint::black_box(differing) == 0 && self.0.len() == given.len()
+    /// The password, if there is one. It is compared through its hash only, as users' passwords are.
+    pub fn get(&self) -> Option<&[u8]> {
+        Some(&*self.0).filter(|password| !password.is_empty())
     }
 }
 
@@ -417,8 +423,8 @@ mod tests {
         let mut secret = Secret::default();
         secret.set(Kind::Secret, &[b"hunter2".to_vec()], false).unwrap();
         assert!(!format!("{secret:?}").contains("hunter2"));
-        assert!(secret.matches(b"hunter2"));
-        assert!(!secret.matches(b"hunter") && !secret.matches(b"hunter22") && !secret.matches(b""));
+        assert_eq!(secret.get(), Some(&b"hunter2"[..]));
+        assert_eq!(Secret::default().get(), None);
     }
 
     #[test]

@@ -34,7 +34,6 @@ const fn refuse(
     Unsupported { name, fits, reason, refused: true }
 }
 
-const ACL: &str = "access control lists are not implemented yet; use requirepass";
 const CLUSTER: &str = "cluster mode is not implemented yet";
 const DEFRAG: &str = "active defragmentation is not implemented yet";
 const EVICTION: &str = "memory limits and eviction are not implemented yet";
@@ -51,10 +50,6 @@ const TLS: &str = "TLS is not implemented yet";
 
 /// The table.
 pub static UNSUPPORTED: &[Unsupported] = &[
-    refuse("acl-pubsub-default", Some("resetchannels"), ACL),
-    refuse("aclfile", Some(""), ACL),
-    warn("acllog-max-len", None, ACL),
-    refuse("user", None, ACL),
     refuse("rename-command", None, "commands cannot be renamed"),
     refuse("loadmodule", None, "modules cannot be loaded"),
     warn("enable-module-command", Some("no"), "modules cannot be loaded"),

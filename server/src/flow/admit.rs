@@ -73,15 +73,19 @@ impl Shard {
         }
     }
 
-    fn check(&self, conn: &mut Conn, entry: &Entry, args: Args<'_>) -> Result<(), Error> {
+    fn check(&mut self, conn: &mut Conn, entry: &Entry, args: Args<'_>) -> Result<(), Error> {
         let flags = entry.spec.flags;
         if !entry.spec.arity_fits(args.len()) {
             return Err(Error::Arity(Cow::Borrowed(entry.spec.name)));
         }
-        if !conn.authenticated && !flags.contains(Flags::NO_AUTH) {
+        conn.last_command = entry.spec.name;
+        if !flags.contains(Flags::NO_AUTH) && self.must_authenticate(conn) {
             return Err(Error::text("NOAUTH Authentication required."));
         }
-        conn.last_command = entry.spec.name;
+        if conn.is_queueing() && flags.contains(Flags::NO_MULTI) {
+            return Err(Error::text("ERR Command not allowed inside a transaction"));
+        }
+        self.permit(conn, entry, args)?;
         if flags.contains(Flags::WRITE) || entry.spec.name == "ping" {
             self.commit
                 .check_writable(self.config.stop_writes_on_bgsave_error, &self.shared.saving)?;
@@ -91,9 +95,6 @@ impl Shard {
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
                 entry.spec.name
             )));
-        }
-        if conn.is_queueing() && flags.contains(Flags::NO_MULTI) {
-            return Err(Error::text("ERR Command not allowed inside a transaction"));
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ impl Shard {
             }
             let limits = Limits {
                 bulk_max_bytes: self.config.proto_max_bulk_len,
-                unauthenticated: !conn.authenticated,
+                unauthenticated: self.must_authenticate(conn),
                 ..Limits::default()
             };
             match conn

@@ -99,8 +99,8 @@ impl Shard {
         };
         let id = self.conns.reserve();
         let client_id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
-        let mut conn = Box::new(Conn::new(id, client_id, fd, unix, self.now_ms));
-        conn.authenticated = self.config.requirepass.is_empty();
+        let user = self.users.default().clone();
+        let mut conn = Box::new(Conn::new(id, client_id, fd, unix, self.now_ms, user));
         self.stats.connections += 1;
         if let Some(text) = refusal {
             conn.reply_buffer().extend_from_slice(text);
@@ -114,7 +114,7 @@ impl Shard {
 
     fn is_protected_from(&self, fd: RawFd) -> bool {
         self.config.protected_mode
-            && self.config.requirepass.is_empty()
+            && self.users.default().needs_no_password()
             && socket::names(fd).0.is_none_or(|peer| !peer.ip().to_canonical().is_loopback())
     }
 

@@ -10,5 +10,6 @@ pub mod commit;
 pub mod decode;
 pub mod execute;
 pub mod intake;
+pub mod permit;
 pub mod reply;
 pub mod route;

@@ -197,6 +197,11 @@ impl Shard {
         self.keyspace.set_quiet(conn.no_touch);
         RespReply::new(conn.reply_buffer(), resp3).array(queue.len());
         for Queued { entry, args, db } in &queue.commands {
+            if let Err(error) = self.permit_in_exec(conn, entry, args.as_args()) {
+                let resp3 = conn.resp3;
+                RespReply::new(conn.reply_buffer(), resp3).error(&error);
+                continue;
+            }
             match entry.run {
                 Run::Data(_) => {
                     let resp3 = conn.resp3;
@@ -257,6 +262,10 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
     RespReply::new(&mut bytes, resp3).array(queue.len());
     for Queued { entry, args, db } in &queue.commands {
         let args = args.as_args();
+        if let Err(error) = permit(&shard, id, entry, args) {
+            RespReply::new(&mut bytes, resp3).error(&error);
+            continue;
+        }
         match entry.run {
             Run::Data(_) => {
                 let call = Call { db: *db, resp3, no_touch, entry, args };
@@ -277,6 +286,16 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
         }
     }
     (bytes, held.end())
+}
+
+/// Whether the user of a connection that waits for EXEC may still run a command.
+fn permit(shard: &ShardRef, id: ConnId, entry: &Entry, args: Args<'_>) -> Result<(), Error> {
+    let mut this = shard.borrow_mut();
+    // A connection that is gone had been allowed to queue it.
+    let Some(conn) = this.conns.take(id) else { return Ok(()) };
+    let permitted = this.permit_in_exec(&conn, entry, args);
+    this.conns.put_back(conn);
+    permitted
 }
 
 async fn is_changed(held: &mut Held, tx: &Tx) -> bool {

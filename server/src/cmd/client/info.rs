@@ -15,7 +15,7 @@ use crate::rt::socket;
 use crate::shard::Shard;
 
 /// One connection as CLIENT LIST shows it, with the command that it runs just now.
-pub(super) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path) -> String {
+pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path) -> String {
     let (query_bytes, args_bytes) = command_bytes(running);
     let (peer, local) = addresses(conn, unix_path);
     let info = conn.info.as_deref();
@@ -49,7 +49,7 @@ pub(super) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     let memory = conn.inbuf.capacity() + conn.output_capacity() + size_of::<Conn>();
     format!(
         "id={} addr={peer} laddr={local} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shard_channels} multi=-1 qbuf={} \
-         qbuf-free={} argv-mem={args_bytes} multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user=default \
+         qbuf-free={} argv-mem={args_bytes} multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user={} \
          redir=-1 resp={} lib-name={} lib-ver={}",
         conn.client_id,
         conn.fd,
@@ -62,6 +62,7 @@ pub(super) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
         conn.output_capacity(),
         conn.output_bytes(),
         conn.last_command,
+        String::from_utf8_lossy(&conn.user.name),
         if conn.resp3 { 3 } else { 2 },
         text(info.map(|i| &i.lib_name)),
         text(info.map(|i| &i.lib_version)),

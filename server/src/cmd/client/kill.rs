@@ -1,6 +1,7 @@
 //! CLIENT KILL.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ringstone_engine::cmd::{Arg, ArgKind, Spec};
 use ringstone_engine::num::parse_i64;
@@ -9,9 +10,10 @@ use ringstone_engine::{Args, Error, Tree};
 use super::super::{Host, HostCommand, Outcome};
 use super::ADMIN_SUB;
 use super::info::{ClientType, addresses};
+use crate::acl::{User, Users};
 use crate::ask::ask_all;
 use crate::conn::{Conn, ConnId};
-use crate::shard::Shard;
+use crate::shard::{Shard, ShardRef};
 
 const CLIENT_TYPES: &[Arg] = &[
     Arg::word("normal", "NORMAL"),
@@ -62,7 +64,7 @@ pub(super) static KILL: HostCommand = HostCommand {
 struct Filter {
     id: Option<u64>,
     wanted: Option<ClientType>,
-    default_user: Option<bool>,
+    user: Option<Arc<User>>,
     peer: Option<String>,
     local: Option<String>,
     skip: Option<u64>,
@@ -75,7 +77,7 @@ impl Filter {
             if wants_address { addresses(conn, unix_path) } else { Default::default() };
         self.id.is_none_or(|id| id == conn.client_id)
             && self.wanted.is_none_or(|wanted| wanted == ClientType::of(conn))
-            && self.default_user != Some(false)
+            && self.user.as_ref().is_none_or(|user| user.is_same_as(&conn.user))
             && self.peer.as_ref().is_none_or(|wanted| *wanted == peer)
             && self.local.as_ref().is_none_or(|wanted| *wanted == local)
             && self.skip != Some(conn.client_id)
@@ -87,7 +89,7 @@ fn kill(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     let (filter, old_form) = if args.len() == 3 {
         (Filter { peer: Some(text(args.at(2))), ..Filter::default() }, true)
     } else {
-        (parse(args, me)?, false)
+        (parse(args, me, &host.shard.users)?, false)
     };
     let path = host.shard.config.unixsocket.clone();
     let kills_me = filter.takes(host.conn, &path);
@@ -97,8 +99,7 @@ fn kill(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
             ask_all(&shard, move |there| there.kill(&filter, me)).await.into_iter().sum();
         let killed = killed + usize::from(kills_me);
         if kills_me {
-            // Not earlier: a connection without anything to send would go before the answer is there.
-            shard.borrow_mut().close_after_answer(id);
+            close_after_answer(&shard, id);
         }
         match (old_form, killed) {
             (true, 0) => Tree::Error(Error::text("ERR No such client")),
@@ -108,7 +109,7 @@ fn kill(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     })
 }
 
-fn parse(args: Args<'_>, me: u64) -> Result<Filter, Error> {
+fn parse(args: Args<'_>, me: u64, users: &Users) -> Result<Filter, Error> {
     let mut filter = Filter { skip: Some(me), ..Filter::default() };
     let mut at = 2;
     while at < args.len() {
@@ -126,10 +127,9 @@ fn parse(args: Args<'_>, me: u64) -> Result<Filter, Error> {
         } else if args.is(at, "LADDR") {
             filter.local = Some(text(value));
         } else if args.is(at, "USER") {
-            if value != b"default" {
-                return Err(Error::owned(format!("ERR No such user '{}'", text(value))));
-            }
-            filter.default_user = Some(true);
+            let user = users.get(value);
+            let unknown = || Error::owned(format!("ERR No such user '{}'", text(value)));
+            filter.user = Some(user.ok_or_else(unknown)?.clone());
         } else if args.is(at, "SKIPME") {
             filter.skip = if value.eq_ignore_ascii_case(b"yes") {
                 Some(me)
@@ -150,13 +150,15 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-impl Shard {
-    fn close_after_answer(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get(id) {
-            conn.close_after_reply = true;
-        }
+/// Ends a connection as soon as its command has been answered, which its task is about to do. Not earlier: one without
+/// anything to send would go before the answer is there.
+pub(crate) fn close_after_answer(shard: &ShardRef, id: ConnId) {
+    if let Some(conn) = shard.borrow_mut().conns.get(id) {
+        conn.close_after_reply = true;
     }
+}
 
+impl Shard {
     fn kill(&mut self, filter: &Filter, caller: u64) -> usize {
         let path = self.config.unixsocket.clone();
         let ids: Vec<ConnId> = self

@@ -39,6 +39,10 @@ pub(super) fn stats(out: &mut String, about: &About<'_>) {
     line!(out, "client_output_buffer_limit_disconnections:{}", stats.output_limit_disconnections);
     line!(out, "lazyfree_pending_objects:{}", all.lazyfree_pending);
     line!(out, "lazyfreed_objects:{}", all.lazyfreed);
+    line!(out, "acl_access_denied_auth:{}", stats.acl_denied.logins);
+    line!(out, "acl_access_denied_cmd:{}", stats.acl_denied.commands);
+    line!(out, "acl_access_denied_key:{}", stats.acl_denied.keys);
+    line!(out, "acl_access_denied_channel:{}", stats.acl_denied.channels);
     line!(out, "shard_hops:{}", stats.hops);
     line!(out, "shard_transactions:{}", stats.transactions);
 }

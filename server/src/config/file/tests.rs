@@ -21,7 +21,7 @@ fn reads_lines_comments_quotes_and_units() {
         "# comment\n\n  PORT 7000\t\r\n requirepass \"a \\x41#\"\nauto-aof-rewrite-min-size 1gb\nhash-max-ziplist-entries 7\n",
     );
     assert_eq!(config.port, 7000);
-    assert!(config.requirepass.matches(b"a A#"));
+    assert_eq!(config.requirepass.get(), Some(&b"a A#"[..]));
     assert_eq!(config.auto_aof_rewrite_min_size, 1 << 30);
     assert_eq!(config.hash_max_listpack_entries, 7);
     assert_eq!(warnings, []);
@@ -66,10 +66,10 @@ fn what_redis_has_and_ringstone_has_not_warns_or_refuses() {
     let names: Vec<_> = warnings.iter().map(|w| (w.name.as_str(), w.place.line)).collect();
     assert_eq!(names, [("maxmemory", 1), ("replicaof", 4)]);
     assert!(warnings[0].to_string().starts_with("x.conf, line 1: 'maxmemory' has no effect: "));
-    for line in ["rename-command FLUSHALL \"\"", "user default off", "tls-port 6380", "aclfile a"] {
+    for line in ["rename-command FLUSHALL \"\"", "tls-port 6380"] {
         assert!(error(line).contains("is not supported"), "{line}");
     }
-    assert!(loaded("tls-port 0\naclfile \"\"").1.is_empty());
+    assert!(loaded("tls-port 0").1.is_empty());
 }
 
 #[test]
@@ -143,4 +143,17 @@ fn wrong_arguments_are_named() {
             .contains("cannot read configuration file '/no/such/file'")
     );
     assert!(run(&["--force-truncate"]).is_ok_and(|config| config.force_truncate));
+}
+
+#[test]
+fn lines_of_users_are_kept_with_their_places_and_not_shown() {
+    let users =
+        super::load_users("x.conf", b"port 7\nuser ann on >pw ( +get ~a )\nUSER bob").unwrap();
+    let [ann, bob] = &users[..] else { panic!("{users:?}") };
+    assert_eq!(ann.words.join(&b' '), b"ann on >pw ( +get ~a )");
+    assert_eq!(
+        (ann.place.to_string().as_str(), &*ann.place.text),
+        ("x.conf, line 2", "user (hidden)")
+    );
+    assert_eq!((bob.words.len(), bob.place.line), (1, 3));
 }
