@@ -32,6 +32,12 @@ impl<'a> Args<'a> {
         self.spans.is_empty()
     }
 
+    /// From the first byte of the first argument to the last byte of the last one, what lies between them included.
+    pub fn extent(&self) -> usize {
+        let (Some(first), Some(last)) = (self.spans.first(), self.spans.last()) else { return 0 };
+        (last.start as usize + last.len as usize).saturating_sub(first.start as usize)
+    }
+
     /// The argument at `index`, or an empty slice when there is none (arity is checked before a command runs).
     pub fn at(&self, index: usize) -> &'a [u8] {
         self.get(index).unwrap_or_default()

@@ -47,7 +47,9 @@ async fn expire(shard: &ShardRef) {
             }
             let effort = this.config.active_expire_effort as usize;
             let now_ms = crate::rt::clock::unix_ms();
+            let began = this.measure.now();
             let report = this.keyspace.expire_cycle(now_ms, EXPIRE_KEYS * effort);
+            this.note_event("expire-cycle", began);
             this.observe();
             if !this.keyspace.effects.is_empty() {
                 this.wake();

@@ -27,6 +27,8 @@ pub struct Shared {
     pub next_client_id: AtomicU64,
     /// The next transaction's number.
     pub next_transaction: AtomicU64,
+    /// Next numbers of SLOWLOG and its kin.
+    pub next_remembered: crate::measure::remembered::NextIds,
     /// Shards on which somebody observes what is written.
     pub observers: AtomicUsize,
     /// Connections of all shards.
@@ -182,6 +184,7 @@ impl Shared {
             peers,
             next_client_id: AtomicU64::new(1),
             next_transaction: AtomicU64::new(1),
+            next_remembered: crate::measure::remembered::NextIds::default(),
             observers: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
             config: Mutex::new(config),

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use ringstone_tests::resp::Conn;
+use ringstone_tests::resp::{Conn, Value};
 use ringstone_tests::server::{Home, Launch, Server};
 
 /// Ringstone with one shard and with two, and redis-server.
@@ -138,4 +138,171 @@ fn sections_are_chosen_as_in_redis() {
     });
     assert_eq!(shown[0], shown[2]);
     assert_eq!(shown[1], shown[2]);
+}
+
+/// The words of the commands in the slow log, newest first.
+fn slow_commands(conn: &mut Conn) -> Vec<String> {
+    let entries = conn.line("SLOWLOG GET -1");
+    let text = |entry: &Value| {
+        let words: Vec<String> = entry.items()[3].items().iter().map(Value::text).collect();
+        words.join(" ")
+    };
+    entries.items().iter().map(text).collect()
+}
+
+#[test]
+fn the_slow_log_shows_the_same_commands_as_that_of_redis() {
+    let many: Vec<String> = (0..40).map(|i| i.to_string()).collect();
+    let logs = all().map(|(_home, server)| {
+        let mut conn = server.conn();
+        conn.line("CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 100");
+        conn.line("SLOWLOG RESET");
+        for line in [
+            "SET a 1",
+            "SET b 2",
+            "MSET a 1 b 2 c 3",
+            "MULTI",
+            "SET a 1",
+            "INCR b",
+            "MSET a 1 b 2 c 3",
+            "EXEC",
+            "CONFIG SET requirepass secret",
+            "AUTH secret",
+            "AUTH default secret",
+            "HELLO 2 AUTH default secret SETNAME me",
+            "CONFIG SET masterauth x",
+            "GET",
+            "NOSUCH",
+            "LPUSH a x",
+            "SLOWLOG LEN",
+            "SLOWLOG GET -2",
+            "DBSIZE",
+        ] {
+            conn.line(line);
+        }
+        conn.call(&["SADD", "long", &"x".repeat(129), &"y".repeat(128)]).unwrap();
+        let mut words = vec!["SADD".to_owned(), "many".to_owned()];
+        words.extend(many.iter().cloned());
+        conn.call(&words).unwrap();
+        conn.call(&words[..32]).unwrap();
+        slow_commands(&mut conn)
+    });
+    assert!(logs[2].len() > 15, "{:?}", logs[2]);
+    assert_eq!(logs[0], logs[2]);
+    assert_eq!(logs[1], logs[2]);
+}
+
+#[test]
+fn the_slow_log_tells_who_and_keeps_the_newest_of_all_shards() {
+    for (home, server) in all() {
+        let mut conn = server.conn();
+        conn.line("CLIENT SETNAME me");
+        conn.line("CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 8");
+        conn.line("SLOWLOG RESET");
+        let mut others: Vec<Conn> = (0..4).map(|_| server.conn()).collect();
+        for i in 0..40 {
+            others[i % 4].line(&format!("SET key{i} v"));
+        }
+        assert_eq!(conn.line("SLOWLOG LEN"), Value::Int(8));
+        conn.line("GET key39");
+        let entries = conn.line("SLOWLOG GET 3");
+        assert_eq!(entries.items().len(), 3);
+        let newest = entries.items()[0].items();
+        let address = conn.stream().local_addr().unwrap().to_string();
+        assert_eq!(newest[3].items()[0].text(), "GET");
+        assert_eq!((newest[4].text(), newest[5].text()), (address, "me".to_owned()));
+        let ids: Vec<i64> = entries.items().iter().map(|e| e.items()[0].int().unwrap()).collect();
+        assert!(ids.is_sorted_by(|a, b| a > b), "{ids:?}");
+        conn.line("CONFIG SET slowlog-max-len 0");
+        assert_eq!(conn.line("SLOWLOG LEN"), Value::Int(0));
+        conn.line("CONFIG SET slowlog-max-len 8 slowlog-log-slower-than -1");
+        conn.line("SLOWLOG RESET");
+        conn.line("GET key39");
+        assert_eq!(conn.line("SLOWLOG LEN"), Value::Int(0));
+        drop((server, home));
+    }
+}
+
+#[test]
+fn large_requests_and_replies_are_remembered() {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let server = Launch::ringstone().shards(shards).start(&home);
+        let mut conn = server.conn();
+        conn.line(
+            "CONFIG SET commandlog-request-larger-than 1000 commandlog-reply-larger-than 1000",
+        );
+        for i in 0..4 {
+            let key = format!("key{i}");
+            conn.call(&["SET", &key, &"x".repeat(2000)]).unwrap();
+            conn.line(&format!("GET {key}"));
+            conn.line(&format!("STRLEN {key}"));
+        }
+        let first_words = |reply: Value| -> Vec<String> {
+            reply.items().iter().map(|entry| entry.items()[3].items()[0].text()).collect()
+        };
+        assert_eq!(first_words(conn.line("COMMANDLOG GET -1 large-request")), ["SET"; 4]);
+        assert_eq!(first_words(conn.line("COMMANDLOG GET 3 LARGE-REPLY")), ["GET"; 3]);
+        assert_eq!(conn.line("COMMANDLOG LEN slow"), conn.line("SLOWLOG LEN"));
+        let entry = &conn.line("COMMANDLOG GET 1 large-request");
+        // *3 $3 SET $4 keyN $2000 ...
+        assert_eq!(entry.items()[0].items()[2], Value::Int(4 + 9 + 10 + 2009));
+        conn.line("COMMANDLOG RESET large-request");
+        assert_eq!(conn.line("COMMANDLOG LEN large-request"), Value::Int(0));
+        assert!(conn.line("COMMANDLOG LEN other").text().contains("type should be one of"));
+    }
+}
+
+#[test]
+fn events_that_take_long_are_sampled() {
+    for launch in [Launch::ringstone().shards(1), Launch::ringstone().shards(2), Launch::redis()] {
+        let home = Home::new();
+        let server = launch.set("enable-debug-command", "yes").start(&home);
+        let mut conn = server.conn();
+        conn.line("DEBUG SLEEP 0.06");
+        assert_eq!(conn.line("LATENCY LATEST"), Value::Array(Vec::new()));
+        conn.line("CONFIG SET latency-monitor-threshold 50");
+        conn.line("DEBUG SLEEP 0.06");
+        conn.line("DEBUG SLEEP 0.01");
+        let latest = conn.line("LATENCY LATEST");
+        let event = latest.items()[0].items();
+        assert_eq!((latest.items().len(), event[0].text()), (1, "command".to_owned()));
+        assert!(event[2].int() >= Some(60) && event[3] == event[2], "{event:?}");
+        let history = conn.line("LATENCY HISTORY command");
+        assert_eq!(history.items()[0].items()[1], event[2]);
+        assert_eq!(conn.line("LATENCY HISTORY nosuch"), Value::Array(Vec::new()));
+        let graph = conn.line("LATENCY GRAPH command").text();
+        assert!(
+            graph.starts_with("command - high ") && graph.contains("(all time high"),
+            "{graph}"
+        );
+        assert!(conn.line("LATENCY GRAPH nosuch").is_error());
+        assert!(conn.line("LATENCY DOCTOR").text().contains("command"));
+        assert_eq!(conn.line("LATENCY RESET nosuch"), Value::Int(0));
+        assert_eq!(conn.line("LATENCY RESET"), Value::Int(1));
+        assert_eq!(conn.line("LATENCY LATEST"), Value::Array(Vec::new()));
+    }
+}
+
+#[test]
+fn histograms_of_latency_are_told_by_command() {
+    let told = all().map(|(_home, server)| {
+        let mut conn = server.conn();
+        conn.line("CONFIG RESETSTAT");
+        for line in ["SET a 1", "SET b 2", "GET a", "CLIENT ID", "CLIENT GETNAME"] {
+            conn.line(line);
+        }
+        ["SET nosuch GET", "CLIENT", "client|id", "", "DEL"].map(|words| {
+            let reply = conn.line(&format!("LATENCY HISTOGRAM {words}"));
+            let mut pairs: Vec<(String, Option<i64>)> = reply
+                .items()
+                .chunks(2)
+                .map(|pair| (pair[0].text(), pair[1].items()[1].int()))
+                .collect();
+            pairs.sort();
+            pairs
+        })
+    });
+    assert_eq!(told[0], told[2]);
+    assert_eq!(told[1], told[2]);
 }

@@ -9,6 +9,7 @@ use ringstone_engine::Error;
 use ringstone_engine::cmd::{Acl, Flags, Group, Spec};
 
 use super::HostCommand;
+pub(crate) use info::addresses;
 pub(crate) use info::line as client_line;
 pub(crate) use kill::close_after_answer;
 pub use pause::Pause;

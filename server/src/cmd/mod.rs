@@ -9,16 +9,18 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod info;
+pub mod latency;
 pub mod pubsub;
 pub mod save;
 pub mod shutdown;
+pub mod slowlog;
 pub mod transaction;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use ringstone_engine::cmd::Spec;
-use ringstone_engine::{Args, Error, Tree};
+use ringstone_engine::{ArgBuf, Args, Error, Tree};
 
 use crate::conn::Conn;
 use crate::flow::execute::RespReply;
@@ -86,9 +88,11 @@ const FAMILIES: &[&[&HostCommand]] = &[
     config::COMMANDS,
     debug::COMMANDS,
     info::COMMANDS,
+    latency::COMMANDS,
     pubsub::COMMANDS,
     save::COMMANDS,
     shutdown::COMMANDS,
+    slowlog::COMMANDS,
     transaction::COMMANDS,
 ];
 
@@ -122,6 +126,23 @@ pub fn help(host: &mut Host<'_>, name: &str, lines: &[&str]) -> Result<Outcome, 
     Ok(Outcome::Done)
 }
 
+/// Roughly the length of a reply in the protocol, without what frames its parts.
+fn reply_bytes(reply: &Tree) -> usize {
+    match reply {
+        Tree::Simple(text) => text.len(),
+        Tree::Bulk(bytes) | Tree::Verbatim(_, bytes) => bytes.len(),
+        Tree::Array(items) | Tree::Map(items) | Tree::Set(items) | Tree::Push(items) => {
+            items.iter().map(reply_bytes).sum()
+        }
+        Tree::Error(_)
+        | Tree::Int(_)
+        | Tree::Null
+        | Tree::NullArray
+        | Tree::Double(_)
+        | Tree::Bool(_) => 8,
+    }
+}
+
 impl Shard {
     /// Runs a host command.
     pub(crate) fn run_host(
@@ -135,23 +156,30 @@ impl Shard {
         match run(&mut Host { shard: self, conn }, args) {
             Ok(Outcome::Done) => {
                 self.note_call_since(entry, began, None);
+                let reply_bytes = conn.reply_mark() - mark;
+                self.remember(conn, entry, args, reply_bytes);
                 self.after_reply(conn, mark);
             }
-            Ok(Outcome::Silent) => self.note_call_since(entry, began, None),
+            Ok(Outcome::Silent) => {
+                self.note_call_since(entry, began, None);
+                self.remember(conn, entry, args, 0);
+            }
             Ok(Outcome::Later(task)) => {
                 let Some(me) = self.me() else { return };
                 conn.blocked = true;
-                let id = conn.id;
+                let (id, args) = (conn.id, ArgBuf::from(args));
                 self.queues.spawn(async move {
                     let reply = task.await;
                     let mut this = me.borrow_mut();
                     this.note_call_since(entry, began, reply.as_error());
+                    this.remember_of(id, entry, args.as_args(), reply_bytes(&reply));
                     this.finish(id, &reply, 0);
                 });
             }
             Err(error) => {
                 conn.reply_buffer().truncate(mark);
                 self.note_call_since(entry, began, Some(&error));
+                self.remember(conn, entry, args, 0);
                 self.write_error(conn, &error);
             }
         }

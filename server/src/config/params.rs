@@ -161,6 +161,8 @@ const fn count(unit: &'static str) -> Kind {
 
 /// A number of elements.
 const ENTRIES: Kind = Kind::Int { min: 0, max: i64::MAX, unit: "elements" };
+/// A number of commands.
+const COMMANDS: Kind = Kind::Int { min: 0, max: i64::MAX, unit: "commands" };
 /// A size without bounds.
 const SIZE: Kind = Kind::Memory { min: 0, max: i64::MAX };
 
@@ -274,6 +276,20 @@ params! {
         latency_tracking: bool = "latency-tracking", Kind::Bool, "yes", Live;
         /// Percentiles that INFO latencystats shows.
         latency_tracking_info_percentiles: Percentiles = "latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9", Live;
+        /// Keep samples of events that took so long or longer, for LATENCY; 0 = of none.
+        latency_monitor_threshold: u64 = "latency-monitor-threshold", Kind::Int { min: 0, max: i64::MAX, unit: "ms" }, "0", Live;
+        /// Commands that ran so long or longer get into the slow log; -1 = none.
+        slowlog_log_slower_than: i64 = "slowlog-log-slower-than" ["commandlog-execution-slower-than"], Kind::Int { min: -1, max: i64::MAX, unit: "us" }, "10000", Live;
+        /// Commands that the slow log keeps.
+        slowlog_max_len: usize = "slowlog-max-len" ["commandlog-slow-execution-max-len"], COMMANDS, "128", Live;
+        /// Commands whose request is so large or larger get into COMMANDLOG's log of large requests; -1 = none.
+        commandlog_request_larger_than: i64 = "commandlog-request-larger-than", Kind::Int { min: -1, max: i64::MAX, unit: "bytes" }, "1048576", Live;
+        /// Commands that the log of large requests keeps.
+        commandlog_large_request_max_len: usize = "commandlog-large-request-max-len", COMMANDS, "128", Live;
+        /// Commands whose reply is so large or larger get into COMMANDLOG's log of large replies; -1 = none.
+        commandlog_reply_larger_than: i64 = "commandlog-reply-larger-than", Kind::Int { min: -1, max: i64::MAX, unit: "bytes" }, "1048576", Live;
+        /// Commands that the log of large replies keeps.
+        commandlog_large_reply_max_len: usize = "commandlog-large-reply-max-len", COMMANDS, "128", Live;
     }
     "Encodings" {
         /// Hashes of up to so many fields are kept in one compact block ...

@@ -38,12 +38,10 @@ const CLUSTER: &str = "cluster mode is not implemented yet";
 const DEFRAG: &str = "active defragmentation is not implemented yet";
 const EVICTION: &str = "memory limits and eviction are not implemented yet";
 const LAZY: &str = "big values are always freed step by step";
-const LATENCY: &str = "latency monitoring is not implemented yet";
 const LOG: &str = "Ringstone's log has its own format";
 const OS: &str = "the service manager's task; with systemd: OOMScoreAdjust, CPUAffinity, Type=notify, SyslogIdentifier";
 const REPLICATION: &str = "replication is not implemented yet";
 const SCRIPTS: &str = "scripts are not implemented yet";
-const SLOWLOG: &str = "the slow log is not implemented yet";
 const SNAPSHOT: &str = "Ringstone writes snapshots with direct I/O and never forks";
 const THREADS: &str = "every shard has its own thread: see shards and pin-shards";
 const TLS: &str = "TLS is not implemented yet";
@@ -129,7 +127,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     warn("dynamic-hz", None, "background work follows the number of shards, not of clients"),
     warn("hll-sparse-max-bytes", None, "the limit is 3000 bytes, Redis's default"),
     warn("jemalloc-bg-thread", None, "each shard's thread gives memory back itself"),
-    warn("latency-monitor-threshold", Some("0"), LATENCY),
     warn("lazyfree-lazy-eviction", Some("yes"), LAZY),
     warn("lazyfree-lazy-expire", Some("yes"), LAZY),
     warn("lazyfree-lazy-server-del", Some("yes"), LAZY),
@@ -188,8 +185,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
         "SIGINT and SIGTERM always stop the server in good order",
     ),
     warn("shutdown-timeout", None, REPLICATION),
-    warn("slowlog-log-slower-than", None, SLOWLOG),
-    warn("slowlog-max-len", None, SLOWLOG),
     warn("tracking-table-max-keys", None, "client-side caching is not implemented yet"),
     refuse("tls-port", Some("0"), TLS),
     warn("tls-auth-clients", None, TLS),

@@ -105,6 +105,8 @@ impl Shard {
         if batch > 0 {
             conn.hold_since(mark, batch);
         }
+        let reply_bytes = conn.reply_mark() - mark;
+        self.remember(conn, entry, args, reply_bytes);
         self.after_reply(conn, mark);
         self.observe();
     }
@@ -134,6 +136,7 @@ impl Shard {
                 self.run_and_note(db, resp3, entry, args.as_args(), &mut bytes)
             }
         };
+        self.remember_there(origin, conn, entry, args.as_args(), bytes.len());
         self.commit.send_when_safe(batch, origin, Msg::HopReply { conn, number, bytes });
         self.observe();
     }

@@ -4,15 +4,21 @@
 //!   clock ── command ── clock ── command ── clock        one reading a command: its end is the next one's beginning
 //!               │ ns
 //!               ├─> calls    per command: calls, time, latencies      INFO commandstats, latencystats, LATENCY HISTOGRAM
-//!               └─> errors   per code                                 INFO errorstats
+//!               ├─> errors   per code                                 INFO errorstats
+//!               ├─> memory   slow ones, large requests and replies    SLOWLOG, COMMANDLOG
+//!               └─> events   what took long, also beside commands     LATENCY
 //! ```
 //!
 //! Invariant: a command is counted once, on the shard that ran it; where it ran on several, on the one that coordinated it.
 
 pub mod calls;
 pub mod errors;
+pub mod latency;
+pub mod redact;
+pub mod remembered;
 
-use ringstone_engine::Error;
+use ringstone_engine::cmd::Flags;
+use ringstone_engine::{Args, Error};
 
 use crate::config::Config;
 use crate::rt::ticks::Ticker;
@@ -20,6 +26,8 @@ use crate::shard::Shard;
 use crate::table::{Entry, Table};
 use calls::CallTable;
 use errors::ErrorCounts;
+use latency::Events;
+use remembered::{Memory, Took};
 
 /// A shard's measurements.
 pub struct Measure {
@@ -27,28 +35,47 @@ pub struct Measure {
     /// When the last command ended, or the work began that is measured next; in ticks.
     since: u64,
     tracks_latency: bool,
+    /// How long the command took that was measured last, in ns.
+    last_ns: u64,
+    /// From this time on an event is worth a sample, in ns.
+    event_ns: u64,
     /// What commands cost.
     pub calls: CallTable,
     /// Error replies.
     pub errors: ErrorCounts,
+    /// Commands worth remembering.
+    pub memory: Memory,
+    /// Events that took long.
+    pub events: Events,
 }
 
 impl Measure {
     /// Nothing measured yet.
     pub fn new(table: &Table, config: &Config) -> Measure {
         let ticker = Ticker::new();
-        Measure {
+        let mut measure = Measure {
             since: ticker.now(),
             ticker,
-            tracks_latency: config.latency_tracking,
+            tracks_latency: false,
+            last_ns: 0,
+            event_ns: u64::MAX,
             calls: CallTable::new(table),
             errors: ErrorCounts::default(),
-        }
+            memory: Memory::new(config),
+            events: Events::default(),
+        };
+        measure.configure(config);
+        measure
     }
 
     /// Takes over new values of parameters.
     pub fn configure(&mut self, config: &Config) {
         self.tracks_latency = config.latency_tracking;
+        self.event_ns = match config.latency_monitor_threshold {
+            0 => u64::MAX,
+            ms => ms.saturating_mul(1_000_000),
+        };
+        self.memory.configure(config);
     }
 
     /// Sets counters back to zero.
@@ -73,6 +100,12 @@ impl Measure {
         self.ticker.now()
     }
 
+    /// What the command took that was measured last.
+    #[inline]
+    fn took(&self, args: Args<'_>, reply_bytes: usize) -> Took {
+        Took::new(self.last_ns, args, reply_bytes)
+    }
+
     /// When the command at hand began.
     pub fn began(&self) -> u64 {
         self.since
@@ -93,9 +126,24 @@ impl Shard {
         let measure = &mut self.measure;
         measure.since = measure.ticker.now();
         let ns = measure.ticker.ns(measure.since.saturating_sub(began));
+        measure.last_ns = ns;
+        if ns >= measure.event_ns {
+            let is_fast = entry.spec.flags.contains(Flags::FAST);
+            let event = if is_fast { "fast-command" } else { "command" };
+            measure.events.add(event, self.now_ms / 1000, ns / 1_000_000);
+        }
         measure.calls.note(entry, ns, failure.is_some(), measure.tracks_latency);
         if let Some(error) = failure {
             self.note_error(error);
+        }
+    }
+
+    /// Something has ended that began at `began` ([`Measure::now`]) and may have kept commands waiting.
+    pub(crate) fn note_event(&mut self, event: &'static str, began: u64) {
+        let measure = &mut self.measure;
+        let ns = measure.ticker.ns(measure.ticker.now().saturating_sub(began));
+        if ns >= measure.event_ns {
+            measure.events.add(event, self.now_ms / 1000, ns / 1_000_000);
         }
     }
 

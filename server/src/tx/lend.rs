@@ -31,6 +31,7 @@ impl Shard {
             let mut bytes = Vec::new();
             let call = Call { db, resp3, no_touch, entry, args: args.as_args() };
             held.run_any(&call, &mut RespReply::new(&mut bytes, resp3)).await;
+            me.borrow_mut().remember_of(id, entry, call.args, bytes.len());
             let batch = held.end();
             me.borrow_mut().finish_raw(id, &bytes, batch);
         });

@@ -205,12 +205,16 @@ impl Shard {
             match entry.run {
                 Run::Data(_) => {
                     let resp3 = conn.resp3;
+                    let (args, from) = (args.as_args(), conn.reply_mark());
                     let reply = conn.reply_buffer();
-                    batch = batch.max(self.run_and_note(*db, resp3, entry, args.as_args(), reply));
+                    batch = batch.max(self.run_and_note(*db, resp3, entry, args, reply));
+                    let reply_bytes = conn.reply_mark() - from;
+                    self.remember(conn, entry, args, reply_bytes);
                 }
                 Run::Host(run) => {
                     let outcome = run(&mut Host { shard: self, conn }, args.as_args());
                     self.note_call(entry, outcome.as_ref().err());
+                    self.remember(conn, entry, args.as_args(), 0);
                     if let Err(error) = outcome {
                         let resp3 = conn.resp3;
                         RespReply::new(conn.reply_buffer(), resp3).error(&error);
@@ -269,12 +273,15 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
         match entry.run {
             Run::Data(_) => {
                 let call = Call { db: *db, resp3, no_touch, entry, args };
+                let from = bytes.len();
                 held.run_any(&call, &mut RespReply::new(&mut bytes, resp3)).await;
+                shard.borrow_mut().remember_of(id, entry, args, bytes.len() - from);
             }
             Run::Host(run) => {
                 let began = shard.borrow().measure.now();
                 let reply = run_host(&shard, id, run, args).await;
                 reply.note(&shard, entry, began);
+                shard.borrow_mut().remember_of(id, entry, args, 0);
                 resp3 = shard.borrow_mut().conns.get(id).map_or(resp3, |conn| conn.resp3);
                 match reply {
                     HostReply::Bytes(reply) => bytes.extend_from_slice(&reply),

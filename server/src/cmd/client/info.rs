@@ -78,7 +78,7 @@ fn command_bytes(args: Args<'_>) -> (usize, usize) {
 }
 
 /// Peer and local address as CLIENT LIST shows them.
-pub(super) fn addresses(conn: &Conn, unix_path: &Path) -> (String, String) {
+pub(crate) fn addresses(conn: &Conn, unix_path: &Path) -> (String, String) {
     if conn.unix {
         return (format!("{}:0", unix_path.display()), format!("{}:0", unix_path.display()));
     }

@@ -14,7 +14,15 @@ const DOCS_OF_REDIS: &str =
     include_str!("../../../../engine/tests/fixtures/redis-7.0.15-command-docs.json");
 
 /// Commands that Redis 7.0.15 does not have.
-const NEWER: &[&str] = &["client|no-touch", "client|setinfo"];
+const NEWER: &[&str] = &[
+    "client|no-touch",
+    "client|setinfo",
+    "commandlog",
+    "commandlog|get",
+    "commandlog|len",
+    "commandlog|reset",
+    "commandlog|help",
+];
 
 /// All commands and subcommands.
 fn entries() -> Vec<&'static Entry> {
