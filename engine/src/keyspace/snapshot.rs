@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use super::{Database, Keyspace};
 use crate::raw::{Entry, Place};
 use crate::serial::SnapshotWriter;
-use crate::types::ValueRef;
+use crate::types::{SavePoint, ValueRef};
 
 /// A block of pre-images is closed at this size.
 const BLOCK_LEN_MIN: usize = 64 << 10;
@@ -50,7 +50,7 @@ struct Partial {
     /// What is written so far, a block of its own.
     out: SnapshotWriter,
     /// Where to go on.
-    next: u64,
+    next: SavePoint,
 }
 
 /// Whether an entry is encoded in slices.
@@ -67,16 +67,18 @@ fn save(
     entry: &Entry,
     budget_bytes: usize,
 ) -> bool {
-    if !is_large(entry) {
+    let address = entry.address().addr();
+    // Asked first, since the size of some collections takes a walk.
+    let known = partials.iter().position(|p| p.address == address);
+    if known.is_none() && !is_large(entry) {
         out.entry(db, entry.key(), entry.value(), entry.expire_at_ms());
         return true;
     }
-    let address = entry.address().addr();
-    let at = partials.iter().position(|p| p.address == address).unwrap_or_else(|| {
+    let at = known.unwrap_or_else(|| {
         let mut own = out.sibling();
         own.reserve(entry.memory_bytes());
         own.head(db, entry.key(), entry.value(), entry.expire_at_ms());
-        partials.push(Partial { address, out: own, next: 0 });
+        partials.push(Partial { address, out: own, next: SavePoint::default() });
         partials.len() - 1
     });
     let Some(partial) = partials.get_mut(at) else { return true };

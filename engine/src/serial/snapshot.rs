@@ -5,7 +5,7 @@
 //! ```
 
 use super::RdbWriter;
-use crate::types::ValueRef;
+use crate::types::{SavePoint, ValueRef};
 
 const OPCODE_SELECTDB: u8 = 0xfe;
 const OPCODE_EXPIRETIME_MS: u8 = 0xfc;
@@ -53,8 +53,13 @@ impl SnapshotWriter {
         self.out.string(key);
     }
     /// Writes the next part of a value, as [`crate::types::Object::save_some`] does.
-    pub fn part(&mut self, value: ValueRef<'_>, at: u64, budget_bytes: usize) -> Option<u64> {
-        let next = value.save_some(at, budget_bytes, &mut self.out);
+    pub fn part(
+        &mut self,
+        value: ValueRef<'_>,
+        from: SavePoint,
+        budget_bytes: usize,
+    ) -> Option<SavePoint> {
+        let next = value.save_some(from, budget_bytes, &mut self.out);
         self.entries += u64::from(next.is_none());
         next
     }

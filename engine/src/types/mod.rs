@@ -42,14 +42,20 @@ pub trait Object: Sized {
     /// The RDB type number that [`Object::save`] writes for it.
     fn rdb_type(&self) -> u8;
     /// Writes the RDB body (after type and key).
-    fn save(&self, out: &mut RdbWriter);
-    /// Writes the next part of the RDB body, about `budget_bytes` of it but never nothing: from the beginning with `at` 0, else on from
-    /// what the call before returned; `None` when all is written. The object must not change in between.
-    fn save_some(&self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
-        let _ = (at, budget_bytes);
-        self.save(out);
-        None
+    fn save(&self, out: &mut RdbWriter) {
+        let mut next = Some(SavePoint::default());
+        while let Some(from) = next {
+            next = self.save_some(from, usize::MAX, out);
+        }
     }
+    /// Writes the next part of the RDB body, about `budget_bytes` of it but never nothing: from the default on at first, then from
+    /// what the call before returned; `None` when all is written. The object must not change in between.
+    fn save_some(
+        &self,
+        from: SavePoint,
+        budget_bytes: usize,
+        out: &mut RdbWriter,
+    ) -> Option<SavePoint>;
     /// Bytes held on the heap, the object itself included.
     fn memory_bytes(&self) -> usize;
     /// Adds the content to a digest, as Redis's DEBUG DIGEST-VALUE does.
@@ -62,6 +68,24 @@ pub trait Object: Sized {
     fn free_some(&mut self, budget: usize) -> bool {
         let _ = budget;
         true
+    }
+}
+
+/// Where to go on with an object of which a part is written; the default is its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SavePoint {
+    /// In the type's own counting.
+    pub at: u64,
+    /// Within that.
+    pub part: u64,
+    /// The stream entry that was written last.
+    pub id: Option<stream::StreamId>,
+}
+
+impl SavePoint {
+    /// A place that one number names.
+    pub fn at(at: u64) -> SavePoint {
+        SavePoint { at, ..SavePoint::default() }
     }
 }
 
@@ -137,13 +161,18 @@ macro_rules! types {
                 }
             }
             /// Writes the next part of the RDB body; see [`Object::save_some`].
-            pub fn save_some(self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
+            pub fn save_some(
+                self,
+                from: SavePoint,
+                budget_bytes: usize,
+                out: &mut RdbWriter,
+            ) -> Option<SavePoint> {
                 match self {
                     ValueRef::Int(_) | ValueRef::Bytes(_) => {
                         self.save(out);
                         None
                     }
-                    $(ValueRef::$variant(o) => o.save_some(at, budget_bytes, out),)*
+                    $(ValueRef::$variant(o) => o.save_some(from, budget_bytes, out),)*
                 }
             }
             /// Bytes held outside the entry.

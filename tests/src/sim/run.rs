@@ -1,23 +1,22 @@
 //! One server's life on the simulated disk: start, steps in random order, crash.
 
-use std::collections::HashMap;
+mod recovery;
+mod traffic;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use ringstone_persist::disk::{Disk as _, block_on};
-use ringstone_persist::log::frame::FRAME_HEADER_BYTES;
 use ringstone_persist::log::group::GroupPolicy;
-use ringstone_persist::log::recovery::RecoveryPlan;
-use ringstone_persist::log::writer::Ticket;
 use ringstone_persist::log::{
-    Base, FrameKind, Health, LogWriter, Manifest, Preparation, RecoverOptions, Recovered,
-    RecoveryError, SegmentId, SyncMode, Watermarks, WriterOptions, prepare_segment, scan_segment,
+    Base, FrameKind, Health, LogWriter, Manifest, Preparation, Recovered, SegmentId, SyncMode,
+    Watermarks, WriterOptions,
 };
 
 use super::Stats;
 use super::disk::{Crash, Disk, Faults};
 use super::mutation::Mutation;
-use super::oracle::{Op, Oracle, Violation, Written};
+use super::oracle::{Op, Oracle, Violation};
 use super::rng::Rng;
 use super::shard::{Shard, Transaction};
 
@@ -121,107 +120,6 @@ impl World {
         let crash = if self.rng.percent(50) { Crash::Kill } else { Crash::Power };
         self.crash(run, crash);
         self.recover_and_check(crash)
-    }
-
-    /// Recovers, perhaps with crashes in between, and a second time.
-    fn recover_and_check(&mut self, crash: Crash) -> Result<(), Violation> {
-        let mut power = crash == Crash::Power;
-        if self.rng.percent(10) {
-            self.flip_a_bit_that_does_not_matter();
-        }
-        while self.rng.percent(25) {
-            let operations = self.rng.below(60);
-            self.disk.stop_after(Some(operations));
-            let shards = 1 + self.rng.below(SHARDS_MAX) as u32;
-            if self.rng.percent(20) {
-                self.disk.set_faults(Faults { sync: 500, space: 500, short: 500 });
-            }
-            match self.recover(shards, power) {
-                Ok((recovered, _)) => self.oracle.settle(recovered.gsn),
-                Err(Failure::Io) => {}
-                Err(Failure::Violation(violation)) => return Err(violation),
-            }
-            self.stats.crashes += 1;
-            let again = if self.rng.percent(50) { Crash::Kill } else { Crash::Power };
-            power |= again == Crash::Power;
-            self.disk.crash(again);
-        }
-        let (first, state) =
-            self.recover_surely(1 + self.rng.clone().below(SHARDS_MAX) as u32, power)?;
-        self.oracle.settle(first.gsn);
-        if self.rng.percent(40) {
-            self.stats.crashes += 1;
-            self.disk.crash(if self.rng.percent(50) { Crash::Kill } else { Crash::Power });
-            let (second, again) = self.recover_surely(2, true)?;
-            if second.gsn != first.gsn || again != state {
-                let text = format!("recovery of a recovery: {} after {}", second.gsn, first.gsn);
-                return Err(Violation(text));
-            }
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, shards: u32, power: bool) -> Result<(Recovered, [u64; KEYS]), Violation> {
-        let (recovered, state) = self.recover_surely(shards, power)?;
-        self.oracle.settle(recovered.gsn);
-        Ok((recovered, state))
-    }
-
-    fn recover_surely(
-        &mut self,
-        shards: u32,
-        power: bool,
-    ) -> Result<(Recovered, [u64; KEYS]), Violation> {
-        self.recover(shards, power).map_err(|failure| match failure {
-            Failure::Io => Violation("recovery fails on a healthy disk".to_owned()),
-            Failure::Violation(violation) => violation,
-        })
-    }
-
-    /// One recovery with every check.
-    fn recover(&mut self, shards: u32, power: bool) -> Result<(Recovered, [u64; KEYS]), Failure> {
-        self.now_ms += 1000;
-        let mut options = RecoverOptions::new(DIR, shards, [0x5a; 16], self.now_ms);
-        options.faults.no_fence = self.mutation == Some(Mutation::NoFence);
-        options.faults.no_sync = self.mutation == Some(Mutation::RecoverNoSync);
-        options.faults.no_rewrite = self.mutation == Some(Mutation::RecoverNoRewrite);
-        options.faults.seed_without_segment = self.mutation == Some(Mutation::RecycleWithoutReseed);
-        let disk = self.disk.clone();
-        let plan = block_on(RecoveryPlan::load(&disk, &options))?;
-        let mut scans = Vec::new();
-        for id in plan.segments() {
-            let path = dir().join(id.file_name());
-            let scan = block_on(scan_segment(&disk, &path, &plan.log(), *id));
-            let scan = scan.map_err(|_| Failure::Io)?;
-            for frame in &scan.frames {
-                self.oracle.check_frame(*id, frame.epoch, frame.gsn)?;
-            }
-            scans.push(scan);
-        }
-        let recovered = block_on(plan.finish(&disk, scans))?;
-        self.oracle.check_end(recovered.gsn, power)?;
-        let mut state = [0; KEYS];
-        if let Some((path, cut)) = recovered.base() {
-            state = read_base(&disk, &path, cut)?;
-        }
-        self.cut_durable = recovered.manifest.cut_gsn();
-        let mut parts = HashMap::new();
-        let mut replay = recovered.replay::<Disk>();
-        let mut next = self.cut_durable;
-        while let Some(frame) = block_on(replay.next(&disk)).map_err(|_| Failure::Io)? {
-            next += 1;
-            if frame.gsn != next {
-                let text = format!("replay gives GSN {} instead of {next}", frame.gsn);
-                return Err(Violation(text).into());
-            }
-            self.oracle.replay(frame.gsn, frame.kind, frame.records, &mut state, &mut parts)?;
-            self.stats.replayed += 1;
-        }
-        if next != recovered.gsn {
-            return Err(Violation(format!("replay ends at {next}, not {}", recovered.gsn)).into());
-        }
-        self.oracle.check_parts(&parts)?;
-        Ok((recovered, state))
     }
 
     fn boot(&mut self, recovered: Recovered, state: [u64; KEYS], shards: u32) -> Run {
@@ -452,161 +350,6 @@ impl World {
         (0..run.shards.len()).for_each(|shard| self.publish(run, shard));
     }
 
-    fn perhaps_stop_within(&mut self, operations: u64) {
-        if self.rng.percent(3) {
-            let operations = self.rng.below(operations);
-            self.disk.stop_after(Some(operations));
-        }
-    }
-
-    /// Hands writes and syncs to the kernel.
-    fn submit(&mut self, run: &mut Run, shard: usize) {
-        let own = &mut run.shards[shard];
-        while let Some(request) = own.log.next_write() {
-            if request.from == 0 {
-                note_frames(
-                    &mut self.oracle,
-                    request.segment,
-                    request.offset,
-                    request.buf.as_slice(),
-                    run.epoch,
-                );
-            }
-            own.writes.push(request);
-            if self.rng.percent(30) {
-                break;
-            }
-        }
-        while let Some((segment, offset, bytes)) = own.log.take_buffered() {
-            note_frames(&mut self.oracle, segment, offset, bytes, run.epoch);
-            let result = match self.rng.below(10_000) {
-                n if n < run.io_errors / 4 => Err(io::Error::other("EIO")),
-                n if n < run.io_errors / 2 => Err(io::ErrorKind::StorageFull.into()),
-                n if n < run.io_errors => Ok(self.rng.index(bytes.len() + 1)),
-                _ => Ok(bytes.len()),
-            };
-            if let Ok(len) = &result {
-                self.disk.write_buffered(&dir().join(segment.file_name()), offset, &bytes[..*len]);
-            }
-            own.log.buffered_done(result);
-            if self.rng.percent(30) {
-                break;
-            }
-        }
-        while let Some(request) = own.log.next_sync() {
-            own.syncs.push(request);
-        }
-        self.publish(run, shard);
-    }
-
-    /// One write or sync of a shard ends, in any order.
-    fn complete(&mut self, run: &mut Run, shard: usize) {
-        let fails = self.rng.basis_points(run.io_errors);
-        let own = &mut run.shards[shard];
-        if !own.writes.is_empty() && (own.syncs.is_empty() || self.rng.percent(70)) {
-            let request = own.writes.swap_remove(self.rng.index(own.writes.len()));
-            let path = dir().join(request.segment.file_name());
-            let len = request.bytes().len();
-            let result = match self.rng.below(4) {
-                _ if !fails => Ok(len),
-                0 => Ok(self.rng.index(len)),
-                1 => Err(io::ErrorKind::StorageFull.into()),
-                _ => Err(io::Error::other("EIO")),
-            };
-            match &result {
-                Ok(len) => {
-                    self.disk.write_direct(&path, request.offset, &request.bytes()[..*len], || true)
-                }
-                Err(_) => {
-                    let rng = &mut self.rng;
-                    self.disk
-                        .write_direct(&path, request.offset, request.bytes(), || rng.percent(50));
-                }
-            }
-            self.stats.faults += u64::from(fails);
-            let ticket = Ticket::from_u64(request.ticket.to_u64());
-            drop(request);
-            own.log.write_done(ticket, result);
-        } else if !own.syncs.is_empty() {
-            let request = own.syncs.swap_remove(self.rng.index(own.syncs.len()));
-            self.disk.sync_path(&dir().join(request.segment.file_name()), !fails);
-            let result = if fails { Err(io::Error::other("EIO")) } else { Ok(()) };
-            self.stats.faults += u64::from(fails);
-            own.log.sync_done(request.ticket, result);
-        }
-        self.publish(run, shard);
-    }
-
-    /// The helper thread does one piece of work.
-    fn help(&mut self, run: &mut Run) {
-        for (shard, own) in run.shards.iter_mut().enumerate() {
-            while let Some(job) = own.log.next_preparation() {
-                run.jobs.push(Job::Prepare(shard, job));
-            }
-            while let Some(id) = own.log.next_removal() {
-                run.jobs.push(Job::Remove(id));
-            }
-        }
-        if run.jobs.is_empty() {
-            return;
-        }
-        self.perhaps_stop_within(10);
-        let job = run.jobs.swap_remove(self.rng.index(run.jobs.len()));
-        let disk = &self.disk;
-        match job {
-            Job::Prepare(shard, job) => {
-                let log = &mut run.shards[shard].log;
-                self.oracle.prepare(job.id);
-                self.stats.recycled += u64::from(job.recycle.is_some());
-                match block_on(prepare_segment(disk, dir(), &job)) {
-                    Ok(()) => log.spare_ready(job.id),
-                    Err(error) => log.spare_failed(job.id, &error),
-                }
-            }
-            Job::Remove(id) => drop(block_on(disk.remove(&dir().join(id.file_name())))),
-            Job::RemoveBase(name) => drop(block_on(disk.remove(&dir().join(name)))),
-        }
-    }
-
-    fn tick(&mut self, run: &mut Run) {
-        self.now_ms += 100 + self.rng.below(1500);
-        let (synced, next) = (run.marks.synced(), run.marks.next_gsn());
-        for own in &mut run.shards {
-            own.log.tick(self.now_ms);
-            own.log.mark_if_idle(self.now_ms, synced, next);
-        }
-    }
-
-    fn publish(&mut self, run: &mut Run, shard: usize) {
-        let log = &run.shards[shard].log;
-        run.marks.publish(shard, log.written_below(), log.synced_below());
-        self.reply(run);
-    }
-
-    /// Replies leave.
-    fn reply(&mut self, run: &mut Run) {
-        let (written, synced) = (run.marks.written(), run.marks.synced());
-        self.oracle.synced = self.oracle.synced.max(synced);
-        for own in &mut run.shards {
-            let always = own.log.mode() == SyncMode::Always;
-            while let Some(gsn) = own.waiting.front().copied() {
-                let leaves = match self.mutation {
-                    Some(Mutation::AckLocal) if always => own.own_done(gsn, true),
-                    Some(Mutation::AckWrittenLocal) if !always => own.own_done(gsn, false),
-                    Some(Mutation::AckBeforeDurable) => true,
-                    _ if always => gsn <= synced,
-                    _ => gsn <= written,
-                };
-                if !leaves {
-                    break;
-                }
-                own.waiting.pop_front();
-                self.oracle.acknowledge(gsn, always);
-                self.stats.acknowledged += 1;
-            }
-        }
-    }
-
     fn crash(&mut self, run: Run, crash: Crash) {
         self.stats.crashes += 1;
         let rng = &mut self.rng;
@@ -625,67 +368,6 @@ impl World {
         }
         self.disk.crash(crash);
     }
-
-    /// Damages a byte of a segment that no needed frame covers.
-    fn flip_a_bit_that_does_not_matter(&mut self) {
-        let mut segments: Vec<SegmentId> = self.oracle.written.keys().copied().collect();
-        segments.sort_unstable();
-        if segments.is_empty() {
-            return;
-        }
-        let id = segments[self.rng.index(segments.len())];
-        let path = dir().join(id.file_name());
-        let Some(bytes) = self.disk.bytes(&path) else { return };
-        let at = self.rng.below(bytes.len() as u64);
-        let needed = |w: &Written| w.gsn > self.cut_durable && (w.offset..w.end).contains(&at);
-        if !self.oracle.written.get(&id).is_some_and(|all| all.iter().any(needed)) {
-            let bit = self.rng.below(8);
-            self.disk.damage(&path, |bytes| bytes[at as usize] ^= 1 << bit);
-        }
-    }
-}
-
-/// Why a recovery did not succeed.
-enum Failure {
-    /// The disk failed or the machine stopped: allowed while it may.
-    Io,
-    Violation(Violation),
-}
-
-impl From<Violation> for Failure {
-    fn from(violation: Violation) -> Self {
-        Failure::Violation(violation)
-    }
-}
-
-impl From<RecoveryError> for Failure {
-    fn from(error: RecoveryError) -> Self {
-        match error {
-            RecoveryError::Io { .. } => Failure::Io,
-            RecoveryError::Manifest(ringstone_persist::log::ManifestError::Io(_)) => Failure::Io,
-            other => Failure::Violation(Violation(format!("refused: {other}"))),
-        }
-    }
-}
-
-/// Tells the oracle which frames are handed to the kernel.
-fn note_frames(
-    oracle: &mut Oracle,
-    segment: SegmentId,
-    mut offset: u64,
-    mut bytes: &[u8],
-    epoch: u32,
-) {
-    while let Some(header) = bytes.first_chunk::<FRAME_HEADER_BYTES>() {
-        if !header.starts_with(b"RFRM") {
-            break;
-        }
-        let field = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("8 bytes"));
-        let (gsn, len) = (field(32), FRAME_HEADER_BYTES as u64 + field(16));
-        oracle.write(segment, epoch, Written { offset, end: offset + len, gsn });
-        offset += len;
-        bytes = bytes.get(len as usize..).unwrap_or_default();
-    }
 }
 
 async fn write_base(disk: &Disk, name: &str, cut: u64, state: &[u64; KEYS]) -> io::Result<()> {
@@ -698,21 +380,4 @@ async fn write_base(disk: &Disk, name: &str, cut: u64, state: &[u64; KEYS]) -> i
     disk.sync_data(&file).await?;
     disk.rename(&temporary, &dir().join(name)).await?;
     disk.sync_dir(dir()).await
-}
-
-fn read_base(disk: &Disk, path: &Path, cut: u64) -> Result<[u64; KEYS], Violation> {
-    let broken = || Violation(format!("the base at {} cannot be read", path.display()));
-    let bytes = disk.bytes(path).ok_or_else(broken)?;
-    let (content, crc) = bytes.split_last_chunk::<4>().ok_or_else(broken)?;
-    let number = |i: usize| {
-        content.get(i * 8..i * 8 + 8).map(|b| u64::from_le_bytes(b.try_into().expect("8 bytes")))
-    };
-    if u32::from_le_bytes(*crc) != crc32fast::hash(content) || number(0) != Some(cut) {
-        return Err(broken());
-    }
-    let mut state = [0; KEYS];
-    for (i, value) in state.iter_mut().enumerate() {
-        *value = number(i + 1).ok_or_else(broken)?;
-    }
-    Ok(state)
 }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::dict::Dict;
 use super::listpack::{Item, Listpack, Pos};
 use super::rng::Rng;
-use super::{EncodingLimits, Object, object_of};
+use super::{EncodingLimits, Object, SavePoint, object_of};
 use crate::serial::{Digest, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK, RdbWriter};
 use field::Field;
 
@@ -191,13 +191,12 @@ impl Object for Hash {
             Repr::Table(_) => RDB_TYPE_HASH,
         }
     }
-    fn save(&self, out: &mut RdbWriter) {
-        let mut at = Some(0);
-        while let Some(from) = at {
-            at = self.save_some(from, usize::MAX, out);
-        }
-    }
-    fn save_some(&self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
+    fn save_some(
+        &self,
+        from: SavePoint,
+        budget_bytes: usize,
+        out: &mut RdbWriter,
+    ) -> Option<SavePoint> {
         let table = match &self.0 {
             Repr::Packed(packed) => {
                 out.string(packed.as_bytes());
@@ -205,14 +204,15 @@ impl Object for Hash {
             }
             Repr::Table(table) => table,
         };
-        if at == 0 {
+        if from.at == 0 {
             out.length(table.len() as u64);
         }
-        table.save_some(at, budget_bytes, out, |out, field| {
+        let next = table.save_some(from.at, budget_bytes, out, |out, field| {
             let (field, value) = Field::pair(field);
             out.string(field);
             out.string(value);
-        })
+        });
+        next.map(SavePoint::at)
     }
     fn memory_bytes(&self) -> usize {
         size_of::<Self>()

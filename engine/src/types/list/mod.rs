@@ -15,7 +15,7 @@ mod node;
 pub use iter::{Iter, IterRev};
 
 use super::listpack::{Item, Listpack, Needle, Pos};
-use super::{EncodingLimits, Object, object_of};
+use super::{EncodingLimits, Object, SavePoint, object_of};
 use crate::serial::{
     Digest, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_LIST_QUICKLIST_2, RdbWriter,
 };
@@ -442,21 +442,20 @@ impl Object for List {
     fn rdb_type(&self) -> u8 {
         RDB_TYPE_LIST_QUICKLIST_2
     }
-    fn save(&self, out: &mut RdbWriter) {
-        let mut at = Some(0);
-        while let Some(from) = at {
-            at = self.save_some(from, usize::MAX, out);
-        }
-    }
-    fn save_some(&self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
-        if at == 0 {
+    fn save_some(
+        &self,
+        from: SavePoint,
+        budget_bytes: usize,
+        out: &mut RdbWriter,
+    ) -> Option<SavePoint> {
+        if from.at == 0 {
             out.length(self.nodes.len() as u64);
         }
         let limit = out.buf.len().saturating_add(budget_bytes);
-        let first = usize::try_from(at).unwrap_or(usize::MAX);
+        let first = usize::try_from(from.at).unwrap_or(usize::MAX);
         for at in first..self.nodes.len() {
             if at > first && out.buf.len() >= limit {
-                return Some(at as u64);
+                return Some(SavePoint::at(at as u64));
             }
             match self.nodes.get(at)? {
                 Node::Packed(packed) => {

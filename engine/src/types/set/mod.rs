@@ -6,7 +6,7 @@ use super::dict::{Dict, Element};
 use super::intset::IntSet;
 use super::listpack::Item;
 use super::rng::Rng;
-use super::{EncodingLimits, Object, object_of};
+use super::{EncodingLimits, Object, SavePoint, object_of};
 use crate::num::parse_i64;
 use crate::raw::{Thin, size_class};
 use crate::serial::{Digest, RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RdbWriter};
@@ -176,13 +176,12 @@ impl Object for Set {
             Repr::Table(_) => RDB_TYPE_SET,
         }
     }
-    fn save(&self, out: &mut RdbWriter) {
-        let mut at = Some(0);
-        while let Some(from) = at {
-            at = self.save_some(from, usize::MAX, out);
-        }
-    }
-    fn save_some(&self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
+    fn save_some(
+        &self,
+        from: SavePoint,
+        budget_bytes: usize,
+        out: &mut RdbWriter,
+    ) -> Option<SavePoint> {
         let table = match &self.0 {
             Repr::Ints(ints) => {
                 out.string(ints.as_bytes());
@@ -190,10 +189,12 @@ impl Object for Set {
             }
             Repr::Table(table) => table,
         };
-        if at == 0 {
+        if from.at == 0 {
             out.length(table.len() as u64);
         }
-        table.save_some(at, budget_bytes, out, |out, member| out.string(member.bytes()))
+        let next =
+            table.save_some(from.at, budget_bytes, out, |out, member| out.string(member.bytes()));
+        next.map(SavePoint::at)
     }
     fn memory_bytes(&self) -> usize {
         size_of::<Self>()

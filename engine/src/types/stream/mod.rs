@@ -11,7 +11,7 @@ mod rdb;
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeInclusive};
 
-use super::{EncodingLimits, Object, object_of};
+use super::{EncodingLimits, Object, SavePoint, object_of};
 use crate::serial::{Digest, RDB_TYPE_STREAM_LISTPACKS_2, RdbWriter};
 use block::Block;
 
@@ -351,8 +351,13 @@ impl Object for Stream {
         RDB_TYPE_STREAM_LISTPACKS_2
     }
 
-    fn save(&self, out: &mut RdbWriter) {
-        rdb::save(self, out);
+    fn save_some(
+        &self,
+        from: SavePoint,
+        budget_bytes: usize,
+        out: &mut RdbWriter,
+    ) -> Option<SavePoint> {
+        rdb::save_some(self, from, budget_bytes, out)
     }
 
     fn memory_bytes(&self) -> usize {

@@ -6,6 +6,8 @@
 //!          consumers ( name seen:8 [active:8] (id:16)* )* )*                                        active: 21
 //! ```
 
+use std::ops::Bound;
+
 use super::block::Block;
 use super::group::{Group, Pending};
 use super::{Stream, StreamId};
@@ -13,6 +15,7 @@ use crate::serial::{
     LoadError, LoadFault, RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2,
     RDB_TYPE_STREAM_LISTPACKS_3, RdbReader, RdbWriter,
 };
+use crate::types::SavePoint;
 use crate::types::listpack::Listpack;
 
 /// What stands for a number of entries read that is not known.
@@ -25,41 +28,99 @@ fn put_id(out: &mut RdbWriter, id: StreamId) {
     out.length(id.seq);
 }
 
-pub(super) fn save(stream: &Stream, out: &mut RdbWriter) {
-    out.length(stream.blocks.len() as u64);
-    for (master, block) in &stream.blocks {
-        out.string(&master.to_bytes());
-        out.string(block.listpack().as_bytes());
-    }
-    out.length(stream.len);
-    put_id(out, stream.last_id);
-    put_id(out, stream.first_id);
-    put_id(out, stream.max_deleted_id);
-    out.length(stream.entries_added);
-    out.length(stream.groups.len() as u64);
-    for (name, group) in &stream.groups {
-        out.string(name);
-        save_group(group, out);
-    }
+/// The blocks are being written, up to the [`SavePoint`]'s id.
+const IN_BLOCKS: u64 = 1;
+/// This, and its number, for a group that is being written: its own pending entries (part 0) or those of its consumer `part - 1`.
+const IN_GROUPS: u64 = 2;
+
+/// The ids above the one written last.
+fn above(id: Option<StreamId>) -> (Bound<StreamId>, Bound<StreamId>) {
+    (id.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
 }
 
-fn save_group(group: &Group, out: &mut RdbWriter) {
-    put_id(out, group.last_id);
-    out.length(group.entries_read.unwrap_or(ENTRIES_READ_UNKNOWN));
-    out.length(group.pending().len() as u64);
-    for (id, pending) in group.pending() {
-        out.raw(&id.to_bytes());
-        out.ms_time(pending.delivered_at_ms);
-        out.length(pending.deliveries);
+pub(super) fn save_some(
+    stream: &Stream,
+    from: SavePoint,
+    budget_bytes: usize,
+    out: &mut RdbWriter,
+) -> Option<SavePoint> {
+    let limit = out.buf.len().saturating_add(budget_bytes);
+    if from.at == 0 {
+        out.length(stream.blocks.len() as u64);
     }
+    if from.at < IN_GROUPS {
+        for (master, block) in stream.blocks.range(above(from.id)) {
+            out.string(&master.to_bytes());
+            out.string(block.listpack().as_bytes());
+            if out.buf.len() >= limit {
+                return Some(SavePoint { at: IN_BLOCKS, part: 0, id: Some(*master) });
+            }
+        }
+        out.length(stream.len);
+        put_id(out, stream.last_id);
+        put_id(out, stream.first_id);
+        put_id(out, stream.max_deleted_id);
+        out.length(stream.entries_added);
+        out.length(stream.groups.len() as u64);
+    }
+    let first = usize::try_from(from.at.saturating_sub(IN_GROUPS)).unwrap_or(usize::MAX);
+    for (at, (name, group)) in (IN_GROUPS..).zip(&stream.groups).skip(first) {
+        let from = if from.at == at { from } else { SavePoint::at(at) };
+        let next = save_group(name, group, from, limit, out);
+        if next.is_some() {
+            return next;
+        }
+        if out.buf.len() >= limit {
+            return Some(SavePoint::at(at + 1));
+        }
+    }
+    None
+}
+
+fn save_group(
+    name: &[u8],
+    group: &Group,
+    from: SavePoint,
+    limit: usize,
+    out: &mut RdbWriter,
+) -> Option<SavePoint> {
     let consumers = group.consumers();
-    out.length(consumers.len() as u64);
-    for consumer in consumers {
-        out.string(&consumer.name);
-        out.ms_time(consumer.seen_at_ms);
-        out.length(consumer.pending().len() as u64);
-        consumer.pending().iter().for_each(|id| out.raw(&id.to_bytes()));
+    if from.part == 0 {
+        if from.id.is_none() {
+            out.string(name);
+            put_id(out, group.last_id);
+            out.length(group.entries_read.unwrap_or(ENTRIES_READ_UNKNOWN));
+            out.length(group.pending().len() as u64);
+        }
+        for (id, pending) in group.pending().range(above(from.id)) {
+            out.raw(&id.to_bytes());
+            out.ms_time(pending.delivered_at_ms);
+            out.length(pending.deliveries);
+            if out.buf.len() >= limit {
+                return Some(SavePoint { id: Some(*id), ..from });
+            }
+        }
+        out.length(consumers.len() as u64);
     }
+    let first = usize::try_from(from.part.saturating_sub(1)).unwrap_or(usize::MAX);
+    for (part, consumer) in (1..).zip(consumers).skip(first) {
+        let from = SavePoint { part, id: from.id.filter(|_| from.part == part), ..from };
+        if from.id.is_none() {
+            out.string(&consumer.name);
+            out.ms_time(consumer.seen_at_ms);
+            out.length(consumer.pending().len() as u64);
+        }
+        for id in consumer.pending().range(above(from.id)) {
+            out.raw(&id.to_bytes());
+            if out.buf.len() >= limit {
+                return Some(SavePoint { id: Some(*id), ..from });
+            }
+        }
+        if out.buf.len() >= limit {
+            return Some(SavePoint { part: part + 1, id: None, ..from });
+        }
+    }
+    None
 }
 
 impl Stream {

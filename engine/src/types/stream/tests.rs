@@ -155,3 +155,39 @@ fn groups_survive_an_rdb_body() {
     assert_eq!((of(b"bob").seen_at_ms, of(b"bob").pending().len()), (12, 1));
     assert_eq!(group.pending()[&StreamId::new(1, 0)].deliveries, 2);
 }
+
+#[test]
+fn a_stream_saved_in_slices_is_the_stream_saved_whole() {
+    let mut stream = Stream::new();
+    let limits = EncodingLimits { stream_node_max_entries: 3, ..EncodingLimits::default() };
+    let id = |n: u64| StreamId::new(n, n % 5);
+    for n in 1..=40 {
+        stream.push(id(n), &[(b"field", b"value")], &limits).unwrap();
+    }
+    for (name, consumers, each) in [("empty", 0, 0), ("one", 1, 17), ("two", 2, 6), ("idle", 3, 0)]
+    {
+        let mut group = Group::new(id(9), None);
+        for consumer in 0..consumers {
+            let (number, _) = group.find_or_add(format!("c{consumer}").as_bytes(), 5);
+            for n in 1..=each {
+                let pending = Pending { consumer: number, delivered_at_ms: 7, deliveries: n };
+                group.set_pending(id(consumer * each + n), pending);
+            }
+        }
+        assert!(stream.add_group(name.as_bytes(), group));
+    }
+    let mut whole = RdbWriter::default();
+    stream.save(&mut whole);
+    for budget in [0, 1, 20, 100, 700] {
+        let (mut out, mut slices) = (RdbWriter::default(), 0);
+        let mut next = Some(SavePoint::default());
+        while let Some(from) = next {
+            let before = out.buf.len();
+            next = stream.save_some(from, budget, &mut out);
+            assert!(out.buf.len() - before < budget + 200, "a slice is bounded");
+            slices += 1;
+        }
+        assert_eq!(out.buf, whole.buf, "budget {budget}");
+        assert!(slices > whole.buf.len() / (budget + 200));
+    }
+}

@@ -16,7 +16,7 @@ mod tree;
 use std::ops::Range;
 
 use super::listpack::{Item, Listpack};
-use super::{EncodingLimits, Object, object_of};
+use super::{EncodingLimits, Object, SavePoint, object_of};
 use crate::serial::{Digest, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RdbWriter};
 use large::Large;
 
@@ -273,34 +273,28 @@ impl Object for ZSet {
         }
     }
 
-    fn save(&self, out: &mut RdbWriter) {
-        match &self.0 {
-            Repr::Small(list) => out.string(list.as_bytes()),
-            Repr::Large(large) => {
-                out.length(large.len() as u64);
-                // Highest first, as Redis does: its loader then inserts at the head each time.
-                for element in large.range(0..large.len()).rev() {
-                    out.string(large.members.bytes(element.id));
-                    out.double(element.score);
-                }
+    fn save_some(
+        &self,
+        from: SavePoint,
+        budget_bytes: usize,
+        out: &mut RdbWriter,
+    ) -> Option<SavePoint> {
+        let large = match &self.0 {
+            Repr::Small(list) => {
+                out.string(list.as_bytes());
+                return None;
             }
-        }
-    }
-
-    fn save_some(&self, at: u64, budget_bytes: usize, out: &mut RdbWriter) -> Option<u64> {
-        let Repr::Large(large) = &self.0 else {
-            self.save(out);
-            return None;
+            Repr::Large(large) => large,
         };
-        if at == 0 {
+        if from.at == 0 {
             out.length(large.len() as u64);
         }
         let limit = out.buf.len().saturating_add(budget_bytes);
-        let left = large.len().saturating_sub(usize::try_from(at).unwrap_or(usize::MAX));
-        // Highest first, as `save` has it; `at` counts what is written.
+        let left = large.len().saturating_sub(usize::try_from(from.at).unwrap_or(usize::MAX));
+        // Highest first, as Redis does: its loader then inserts at the head each time. What is written is counted.
         for (written, element) in large.range(0..left).rev().enumerate() {
             if written > 0 && out.buf.len() >= limit {
-                return Some(at + written as u64);
+                return Some(SavePoint::at(from.at + written as u64));
             }
             out.string(large.members.bytes(element.id));
             out.double(element.score);

@@ -1,0 +1,189 @@
+//! Between log and disk: writes and syncs, the helper's work, the clock, and the replies that leave.
+
+use std::io;
+
+use ringstone_persist::disk::{Disk as _, block_on};
+use ringstone_persist::log::frame::FRAME_HEADER_BYTES;
+use ringstone_persist::log::writer::Ticket;
+use ringstone_persist::log::{SegmentId, SyncMode, prepare_segment};
+
+use super::{Job, Run, World, dir};
+use crate::sim::mutation::Mutation;
+use crate::sim::oracle::{Oracle, Written};
+
+impl World {
+    pub(super) fn perhaps_stop_within(&mut self, operations: u64) {
+        if self.rng.percent(3) {
+            let operations = self.rng.below(operations);
+            self.disk.stop_after(Some(operations));
+        }
+    }
+
+    /// Hands writes and syncs to the kernel.
+    pub(super) fn submit(&mut self, run: &mut Run, shard: usize) {
+        let own = &mut run.shards[shard];
+        while let Some(request) = own.log.next_write() {
+            if request.from == 0 {
+                note_frames(
+                    &mut self.oracle,
+                    request.segment,
+                    request.offset,
+                    request.buf.as_slice(),
+                    run.epoch,
+                );
+            }
+            own.writes.push(request);
+            if self.rng.percent(30) {
+                break;
+            }
+        }
+        while let Some((segment, offset, bytes)) = own.log.take_buffered() {
+            note_frames(&mut self.oracle, segment, offset, bytes, run.epoch);
+            let result = match self.rng.below(10_000) {
+                n if n < run.io_errors / 4 => Err(io::Error::other("EIO")),
+                n if n < run.io_errors / 2 => Err(io::ErrorKind::StorageFull.into()),
+                n if n < run.io_errors => Ok(self.rng.index(bytes.len() + 1)),
+                _ => Ok(bytes.len()),
+            };
+            if let Ok(len) = &result {
+                self.disk.write_buffered(&dir().join(segment.file_name()), offset, &bytes[..*len]);
+            }
+            own.log.buffered_done(result);
+            if self.rng.percent(30) {
+                break;
+            }
+        }
+        while let Some(request) = own.log.next_sync() {
+            own.syncs.push(request);
+        }
+        self.publish(run, shard);
+    }
+
+    /// One write or sync of a shard ends, in any order.
+    pub(super) fn complete(&mut self, run: &mut Run, shard: usize) {
+        let fails = self.rng.basis_points(run.io_errors);
+        let own = &mut run.shards[shard];
+        if !own.writes.is_empty() && (own.syncs.is_empty() || self.rng.percent(70)) {
+            let request = own.writes.swap_remove(self.rng.index(own.writes.len()));
+            let path = dir().join(request.segment.file_name());
+            let len = request.bytes().len();
+            let result = match self.rng.below(4) {
+                _ if !fails => Ok(len),
+                0 => Ok(self.rng.index(len)),
+                1 => Err(io::ErrorKind::StorageFull.into()),
+                _ => Err(io::Error::other("EIO")),
+            };
+            match &result {
+                Ok(len) => {
+                    self.disk.write_direct(&path, request.offset, &request.bytes()[..*len], || true)
+                }
+                Err(_) => {
+                    let rng = &mut self.rng;
+                    self.disk
+                        .write_direct(&path, request.offset, request.bytes(), || rng.percent(50));
+                }
+            }
+            self.stats.faults += u64::from(fails);
+            let ticket = Ticket::from_u64(request.ticket.to_u64());
+            drop(request);
+            own.log.write_done(ticket, result);
+        } else if !own.syncs.is_empty() {
+            let request = own.syncs.swap_remove(self.rng.index(own.syncs.len()));
+            self.disk.sync_path(&dir().join(request.segment.file_name()), !fails);
+            let result = if fails { Err(io::Error::other("EIO")) } else { Ok(()) };
+            self.stats.faults += u64::from(fails);
+            own.log.sync_done(request.ticket, result);
+        }
+        self.publish(run, shard);
+    }
+
+    /// The helper thread does one piece of work.
+    pub(super) fn help(&mut self, run: &mut Run) {
+        for (shard, own) in run.shards.iter_mut().enumerate() {
+            while let Some(job) = own.log.next_preparation() {
+                run.jobs.push(Job::Prepare(shard, job));
+            }
+            while let Some(id) = own.log.next_removal() {
+                run.jobs.push(Job::Remove(id));
+            }
+        }
+        if run.jobs.is_empty() {
+            return;
+        }
+        self.perhaps_stop_within(10);
+        let job = run.jobs.swap_remove(self.rng.index(run.jobs.len()));
+        let disk = &self.disk;
+        match job {
+            Job::Prepare(shard, job) => {
+                let log = &mut run.shards[shard].log;
+                self.oracle.prepare(job.id);
+                self.stats.recycled += u64::from(job.recycle.is_some());
+                match block_on(prepare_segment(disk, dir(), &job)) {
+                    Ok(()) => log.spare_ready(job.id),
+                    Err(error) => log.spare_failed(job.id, &error),
+                }
+            }
+            Job::Remove(id) => drop(block_on(disk.remove(&dir().join(id.file_name())))),
+            Job::RemoveBase(name) => drop(block_on(disk.remove(&dir().join(name)))),
+        }
+    }
+
+    pub(super) fn tick(&mut self, run: &mut Run) {
+        self.now_ms += 100 + self.rng.below(1500);
+        let (synced, next) = (run.marks.synced(), run.marks.next_gsn());
+        for own in &mut run.shards {
+            own.log.tick(self.now_ms);
+            own.log.mark_if_idle(self.now_ms, synced, next);
+        }
+    }
+
+    pub(super) fn publish(&mut self, run: &mut Run, shard: usize) {
+        let log = &run.shards[shard].log;
+        run.marks.publish(shard, log.written_below(), log.synced_below());
+        self.reply(run);
+    }
+
+    /// Replies leave.
+    pub(super) fn reply(&mut self, run: &mut Run) {
+        let (written, synced) = (run.marks.written(), run.marks.synced());
+        self.oracle.synced = self.oracle.synced.max(synced);
+        for own in &mut run.shards {
+            let always = own.log.mode() == SyncMode::Always;
+            while let Some(gsn) = own.waiting.front().copied() {
+                let leaves = match self.mutation {
+                    Some(Mutation::AckLocal) if always => own.own_done(gsn, true),
+                    Some(Mutation::AckWrittenLocal) if !always => own.own_done(gsn, false),
+                    Some(Mutation::AckBeforeDurable) => true,
+                    _ if always => gsn <= synced,
+                    _ => gsn <= written,
+                };
+                if !leaves {
+                    break;
+                }
+                own.waiting.pop_front();
+                self.oracle.acknowledge(gsn, always);
+                self.stats.acknowledged += 1;
+            }
+        }
+    }
+}
+
+/// Tells the oracle which frames are handed to the kernel.
+fn note_frames(
+    oracle: &mut Oracle,
+    segment: SegmentId,
+    mut offset: u64,
+    mut bytes: &[u8],
+    epoch: u32,
+) {
+    while let Some(header) = bytes.first_chunk::<FRAME_HEADER_BYTES>() {
+        if !header.starts_with(b"RFRM") {
+            break;
+        }
+        let field = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("8 bytes"));
+        let (gsn, len) = (field(32), FRAME_HEADER_BYTES as u64 + field(16));
+        oracle.write(segment, epoch, Written { offset, end: offset + len, gsn });
+        offset += len;
+        bytes = bytes.get(len as usize..).unwrap_or_default();
+    }
+}
