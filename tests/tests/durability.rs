@@ -158,6 +158,45 @@ fn a_background_snapshot_under_writes_loads_everywhere() {
 }
 
 #[test]
+fn a_snapshot_holds_large_collections_that_transactions_borrow_meanwhile() {
+    let home = Home::new();
+    let server = ours().start(&home);
+    let mut conn = server.conn();
+    for n in 0..40 {
+        let members: Vec<String> = (0..500).map(|m| format!("member-{}", n * 500 + m)).collect();
+        conn.line(&format!("SADD {{a}}set {}", members.join(" ")));
+        conn.line(&format!("XADD {{a}}stream * {}", "field value ".repeat(100).trim()));
+        conn.line(&format!("XADD {{a}}stream * {}", "field value ".repeat(300).trim()));
+    }
+    assert!(conn.line("MEMORY USAGE {a}set").int() > Some(1 << 18));
+    assert!(conn.line("MEMORY USAGE {a}stream").int() > Some(1 << 16));
+    let saves = info(&mut conn, "rdb_saves");
+    assert!(!conn.line("BGSAVE").is_error());
+    let mut moved = 0;
+    // {a} and {b} are of different shards.
+    while info(&mut conn, "rdb_saves") == saves {
+        for key in ["set", "stream"] {
+            let (from, to) = if moved % 2 == 0 { ("a", "b") } else { ("b", "a") };
+            let reply = conn.line(&format!("RENAME {{{from}}}{key} {{{to}}}{key}"));
+            assert_eq!(reply.text(), "OK");
+        }
+        moved += 1;
+    }
+    server.kill();
+    for launch in [theirs(), ours().shards(3)] {
+        let server = launch.start(&home);
+        let mut conn = server.conn();
+        let count = |conn: &mut Conn, command: &str, key: &str| {
+            ["a", "b"].map(|tag| conn.line(&format!("{command} {{{tag}}}{key}")).int().unwrap())
+        };
+        let (sets, streams) =
+            (count(&mut conn, "SCARD", "set"), count(&mut conn, "XLEN", "stream"));
+        assert_eq!(sets.iter().sum::<i64>(), 20_000, "{sets:?}");
+        assert_eq!(streams.iter().sum::<i64>(), 80, "{streams:?}");
+    }
+}
+
+#[test]
 fn loads_what_redis_saved() {
     let home = Home::new();
     let server = theirs().start(&home);

@@ -138,7 +138,7 @@ impl Shard {
                 Waiter::Command(command) => self.run_again(*command),
                 Waiter::Hop(hop) => self.on_hop(*hop),
                 Waiter::Tx { number, coordinator, work } => {
-                    self.on_tx_ask(number, coordinator, work)
+                    self.do_tx_work(number, coordinator, work)
                 }
                 Waiter::Task(_) => {}
             }
@@ -221,6 +221,13 @@ impl Shard {
     }
 
     fn do_tx_work(&mut self, number: u64, coordinator: usize, work: TxWork) {
+        if let TxWork::Lend(keys) = &work
+            && self.saves_any(keys)
+        {
+            // It has its locks, and waits while the snapshot takes the large collections among its keys in slices.
+            self.tx.stalled.push_back(Waiter::Tx { number, coordinator, work });
+            return;
+        }
         // What was written before must have a smaller GSN than the transaction.
         self.close_batch();
         let done = match work {
@@ -228,6 +235,13 @@ impl Shard {
             TxWork::Whole => TxDone::Whole,
         };
         self.answer(number, coordinator, done);
+    }
+
+    /// True when the snapshot under way has still to save a large collection among these keys, which leave the index; has it
+    /// saved ahead of its turn.
+    fn saves_any(&mut self, keys: &[(usize, Vec<u8>)]) -> bool {
+        self.keyspace.snapshot_is_running()
+            && keys.iter().any(|(db, key)| self.keyspace.snapshot_holds(*db, key))
     }
 
     fn lend(&mut self, keys: &[(usize, Vec<u8>)]) -> TxDone {
