@@ -99,6 +99,9 @@ impl Shard {
         if let Some(writer) = self.commit.writer() {
             writer.mark_if_idle(wall_ms, synced, next_gsn);
         }
+        if self.config.maxmemory > 0 {
+            self.measure_memory();
+        }
         if self.index == 0 {
             self.save_if_due();
         }

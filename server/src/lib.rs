@@ -25,6 +25,7 @@ pub mod msg;
 pub mod observe;
 pub mod pubsub;
 pub mod reactor;
+pub mod room;
 pub mod rt;
 pub mod shard;
 pub mod shared;

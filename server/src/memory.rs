@@ -1,5 +1,6 @@
 //! The allocator, and how much it holds.
 
+use tikv_jemalloc_ctl::thread::{ThreadLocal, allocatedp, deallocatedp};
 use tikv_jemalloc_ctl::{epoch, stats};
 
 #[cfg(not(fuzzing))]
@@ -38,4 +39,23 @@ pub fn rss_bytes() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: usize = status.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * 4096
+}
+
+/// What the thread that asked for it first has allocated and freed, counted by the allocator.
+#[derive(Default)]
+pub struct ThreadUsage(std::cell::OnceCell<Option<[ThreadLocal<u64>; 2]>>);
+
+impl ThreadUsage {
+    /// Bytes allocated less bytes freed; below zero where other threads allocated what this one freed.
+    pub fn bytes(&self) -> i64 {
+        let read = || Some([allocatedp::read().ok()?, deallocatedp::read().ok()?]);
+        let Some([allocated, freed]) = self.0.get_or_init(read) else { return 0 };
+        allocated.get().wrapping_sub(freed.get()).cast_signed()
+    }
+}
+
+impl std::fmt::Debug for ThreadUsage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ThreadUsage({})", self.bytes())
+    }
 }

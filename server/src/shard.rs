@@ -70,6 +70,8 @@ pub struct Shard {
     pub stats: Stats,
     /// What commands cost.
     pub measure: crate::measure::Measure,
+    /// Its part in keeping the memory limit.
+    pub room: crate::room::Room,
     /// CLIENT PAUSE.
     pub pause: crate::cmd::client::Pause,
     /// Subscribers.
@@ -111,6 +113,7 @@ impl Shard {
     pub fn new(parts: ShardParts, net: NetRing) -> ShardRef {
         let ShardParts { index, mesh, mut keyspace, commit, config, shared } = parts;
         keyspace.events.set_wanted(config.notify_keyspace_events);
+        keyspace.set_access_policy(crate::room::access_policy(&config));
         let measure = crate::measure::Measure::new(Table::get(), &config);
         mesh.peers().announce(index, net.fd(), net.eventfd());
         Rc::new_cyclic(|me| {
@@ -133,6 +136,7 @@ impl Shard {
                 watches: crate::tx::watch::Watches::default(),
                 stats: Stats::default(),
                 measure,
+                room: Default::default(),
                 pause: crate::cmd::client::Pause::default(),
                 pubsub: crate::pubsub::PubSub::default(),
                 dirty: Vec::new(),
@@ -168,6 +172,7 @@ impl Shard {
             }
         };
         self.now_ms = crate::rt::clock::unix_ms();
+        worked |= self.make_room();
         for completion in completions.drain(..) {
             self.on_completion(completion);
         }

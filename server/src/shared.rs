@@ -61,6 +61,8 @@ pub struct Shared {
     log: OnceLock<Log>,
     memory_at_start: usize,
     memory_peak: AtomicUsize,
+    /// What the shards know of each other's memory.
+    pub memory: crate::room::Board,
     /// Which shards have replies that wait for other shards' logs.
     waiting: Vec<AtomicBool>,
     /// Which shards have subscribers of which channels.
@@ -202,6 +204,7 @@ impl Shared {
             log: OnceLock::new(),
             memory_at_start: crate::memory::used_bytes(),
             memory_peak: AtomicUsize::new(0),
+            memory: crate::room::Board::new(slots.shards()),
             waiting: (0..slots.shards()).map(|_| AtomicBool::new(false)).collect(),
             subscriptions: Default::default(),
             mail: (0..slots.shards()).map(|_| Mailbox::default()).collect(),

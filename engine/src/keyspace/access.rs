@@ -62,6 +62,15 @@ impl Access {
             entry.set_access(after);
         }
     }
+    /// Seconds since the last access, by the bits of an entry.
+    pub(super) fn idle_seconds(&self, entry: &Entry) -> u64 {
+        u64::from(self.seconds.wrapping_sub(entry.access()) & CLOCK_MASK)
+    }
+    /// The access counter, decayed to now; 0 under LRU.
+    pub(super) fn counter(&self, entry: &Entry) -> u8 {
+        let AccessPolicy::Lfu { decay_minutes, .. } = self.policy else { return 0 };
+        u8::try_from(self.decayed(entry.access(), decay_minutes)).unwrap_or(u8::MAX)
+    }
     fn decayed(&self, bits: u32, decay_minutes: u32) -> u32 {
         let elapsed = self.minutes.wrapping_sub(bits >> 8) & 0xffff;
         (bits & 0xff).saturating_sub(elapsed.checked_div(decay_minutes).unwrap_or(0))
@@ -109,16 +118,13 @@ impl Db<'_> {
     }
     /// Seconds since the last access (OBJECT IDLETIME); it does not count as one. Meaningless under LFU.
     pub fn idle_seconds(&mut self, key: &[u8]) -> Option<u64> {
-        let clock = self.ks.access.seconds;
-        let access = self.peek(key)?.access();
-        Some(u64::from(clock.wrapping_sub(access) & CLOCK_MASK))
+        let access = self.ks.access;
+        Some(access.idle_seconds(self.peek(key)?))
     }
     /// The access counter, decayed to now (OBJECT FREQ); `None` without such a key. Meaningless under LRU.
     pub fn frequency(&mut self, key: &[u8]) -> Option<u8> {
         let access = self.ks.access;
-        let bits = self.peek(key)?.access();
-        let AccessPolicy::Lfu { decay_minutes, .. } = access.policy else { return Some(0) };
-        u8::try_from(access.decayed(bits, decay_minutes)).ok()
+        Some(access.counter(self.peek(key)?))
     }
     /// Sets when `key` was last accessed, in seconds before now (RESTORE IDLETIME).
     pub fn set_idle_seconds(&mut self, key: &[u8], seconds: u64) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Keyspace ── db(index, now, mode) ──> Db ── get / get_mut / set_str / put / take / remove ...     what commands see
-//!    │ expire_cycle   snapshot_begin/step   free_some   checkout/checkin                           what the shard's tasks call
+//!    │ expire_cycle   evict   snapshot_begin/step   free_some   checkout/checkin                       what the shard's tasks call
 //!    └─ Database = raw::Table + where the snapshot's traversal of it stands
 //! ```
 //!
@@ -12,6 +12,7 @@
 mod access;
 mod db;
 pub mod events;
+mod evict;
 mod exchange;
 mod expire;
 mod lazyfree;
@@ -25,6 +26,7 @@ mod tests;
 pub use access::AccessPolicy;
 pub use db::Db;
 pub use events::{Classes, Event, Events};
+pub use evict::{Eviction, EvictionOrder};
 pub use expire::ExpireReport;
 
 use access::Access;
@@ -66,6 +68,8 @@ pub struct Stats {
     pub misses: u64,
     /// Keys removed because their time was up.
     pub expired: u64,
+    /// Keys removed to make room.
+    pub evicted: u64,
 }
 
 impl Stats {
@@ -74,6 +78,7 @@ impl Stats {
         self.hits += other.hits;
         self.misses += other.misses;
         self.expired += other.expired;
+        self.evicted += other.evicted;
     }
 }
 
@@ -101,6 +106,7 @@ pub struct Keyspace {
     pub stats: Stats,
     rng: u64,
     access: Access,
+    pool: evict::Pool,
     snapshot: Snapshot,
     lazyfree: LazyFree,
     active_expire: bool,
@@ -121,6 +127,7 @@ impl Keyspace {
             stats: Stats::default(),
             rng: seed | 1,
             access: Access::default(),
+            pool: evict::Pool::default(),
             snapshot: Snapshot::default(),
             lazyfree: LazyFree::default(),
             active_expire: true,

@@ -76,7 +76,7 @@ impl Db<'_> {
             }
         }
     }
-    /// An entry picked at random, expired or not (eviction samples so).
+    /// An entry picked at random, expired or not.
     pub fn random_entry(&mut self) -> Option<&Entry> {
         let ks = &mut *self.ks;
         let table = &ks.dbs.get(self.index)?.table;

@@ -112,6 +112,48 @@ impl Table {
         }
         None
     }
+    /// Up to `wanted` entries from a random slot on, those that expire only if `expiring`.
+    pub fn sample(
+        &self,
+        wanted: usize,
+        expiring: bool,
+        next: &mut dyn FnMut() -> u64,
+        each: &mut dyn FnMut(&Entry),
+    ) {
+        let slots = self.directory.len();
+        if slots == 0 || self.len == 0 || (expiring && self.expires_len() == 0) {
+            return;
+        }
+        let (start, at) = (low(next()) & (slots - 1), low(next()) % (BUCKETS * SLOTS));
+        let mut left = wanted;
+        for step in 0..slots {
+            let index = (start + step) & (slots - 1);
+            let Some(head) = self.segment(index) else { return };
+            // A segment of fewer bits stands in more directory slots; one of them counts, but the first of all does.
+            if step > 0 && index & ((1 << (self.depth - head.depth)) - 1) != 0 {
+                continue;
+            }
+            let mut link = Some(head);
+            while let Some(segment) = link {
+                if segment.len() > 0 && !(expiring && segment.expires == 0) {
+                    for slot in (at..BUCKETS * SLOTS).chain(0..at) {
+                        let Some(entry) = segment.slot(slot / SLOTS, slot % SLOTS) else {
+                            continue;
+                        };
+                        if expiring && entry.expire_at_ms().is_none() {
+                            continue;
+                        }
+                        each(entry);
+                        left -= 1;
+                        if left == 0 {
+                            return;
+                        }
+                    }
+                }
+                link = segment.next.as_deref();
+            }
+        }
+    }
     /// Looks for entries that are due by `now_ms` in the segments from `prefix` on, until `budget` is used up; places of all due
     /// entries of the segments that were looked through go to `due`. Returns how many entries were read and the prefix to go on
     /// with, `None` at the end. A segment in which nothing can be due costs 1.

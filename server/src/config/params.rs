@@ -6,7 +6,8 @@
 
 use super::kind::{BadValue, Kind, Setting};
 use super::types::{
-    Access, Bind, Fsync, LogLevel, NewChannels, OutputLimits, Percentiles, SavePoint, Secret,
+    Access, Bind, EvictionPolicy, Fsync, LogLevel, NewChannels, OutputLimits, Percentiles,
+    SavePoint, Secret,
 };
 use ringstone_engine::keyspace::Classes;
 use std::path::PathBuf;
@@ -213,6 +214,21 @@ params! {
         logfile: PathBuf = "logfile", Kind::Path, "", Boot;
         /// File that gets the process id while the server runs.
         pidfile: PathBuf = "pidfile", Kind::Path, "", Boot;
+    }
+    "Memory" {
+        /// Memory that the server may use; 0 = no limit. Beyond it, keys are removed as `maxmemory-policy` says, and commands that need
+        /// memory are refused when none may be.
+        maxmemory: u64 = "maxmemory", SIZE, "0", Live;
+        /// Which keys are removed when `maxmemory` is used up.
+        maxmemory_policy: EvictionPolicy = "maxmemory-policy", Kind::Enum(EvictionPolicy::WORDS), "noeviction", Live;
+        /// Keys that are compared to find the one to remove.
+        maxmemory_samples: u32 = "maxmemory-samples", Kind::Int { min: 1, max: 64, unit: "keys" }, "5", Live;
+        /// How long removing keys may delay a command: 10 = half a millisecond, 100 = as long as it takes.
+        maxmemory_eviction_tenacity: u32 = "maxmemory-eviction-tenacity", Kind::Int { min: 0, max: 100, unit: "" }, "10", Live;
+        /// How slowly the counter of a key's accesses grows.
+        lfu_log_factor: u32 = "lfu-log-factor", count(""), "10", Live;
+        /// Minutes after which the counter of a key's accesses is lowered by one; 0 = never.
+        lfu_decay_time: u32 = "lfu-decay-time", count("minutes"), "1", Live;
     }
     "Security" {
         /// Password of the user `default`, which clients must give with AUTH; `""` = none.

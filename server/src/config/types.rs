@@ -14,6 +14,11 @@ macro_rules! words {
         impl $name {
             /// The words, in the order in which Redis lists them.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// Its word.
+            pub fn word(self) -> &'static str {
+                match self { $($name::$first => $word,)+ }
+            }
         }
 
         impl Setting for $name {
@@ -29,7 +34,7 @@ macro_rules! words {
             }
 
             fn text(&self, _: Kind) -> Vec<u8> {
-                match self { $($name::$first => $word.as_bytes().to_vec(),)+ }
+                self.word().as_bytes().to_vec()
             }
         }
     )+};
@@ -65,6 +70,26 @@ words! {
         /// None.
         #[default]
         None = "resetchannels",
+    }
+    /// Which keys go when `maxmemory` is used up.
+    EvictionPolicy {
+        /// Of those that expire, the one used the longest time ago.
+        VolatileLru = "volatile-lru",
+        /// Of those that expire, the one used least.
+        VolatileLfu = "volatile-lfu",
+        /// Of those that expire, any.
+        VolatileRandom = "volatile-random",
+        /// The one that expires first.
+        VolatileTtl = "volatile-ttl",
+        /// The one used the longest time ago.
+        AllkeysLru = "allkeys-lru",
+        /// The one used least.
+        AllkeysLfu = "allkeys-lfu",
+        /// Any.
+        AllkeysRandom = "allkeys-random",
+        /// None: commands that need memory are refused.
+        #[default]
+        NoEviction = "noeviction",
     }
     /// Who may use a dangerous command.
     Access {

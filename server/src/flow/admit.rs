@@ -40,6 +40,7 @@ impl Shard {
         conn.commands += 1;
         conn.last_ms = self.now_ms;
         self.mark_dirty(conn);
+        self.make_room();
         match self.admit(conn, args) {
             Ok(Admitted { entry, args, .. })
                 if conn.is_queueing() && !crate::tx::multi::runs_in_multi(entry) =>
@@ -86,6 +87,7 @@ impl Shard {
             return Err(Error::text("ERR Command not allowed inside a transaction"));
         }
         self.permit(conn, entry, args)?;
+        self.check_room(conn, entry)?;
         if flags.contains(Flags::WRITE) || entry.spec.name == "ping" {
             self.commit
                 .check_writable(self.config.stop_writes_on_bgsave_error, &self.shared.saving)?;

@@ -45,6 +45,8 @@ pub struct Queue {
     /// The database that will be selected after the commands so far.
     db: usize,
     writes: bool,
+    /// A command may need more memory.
+    needs_memory: bool,
 }
 
 struct Queued {
@@ -56,7 +58,7 @@ struct Queued {
 impl Queue {
     /// An empty queue; `db` is the selected database.
     pub fn new(db: usize) -> Queue {
-        Queue { commands: Vec::new(), failed: false, db, writes: false }
+        Queue { commands: Vec::new(), failed: false, db, writes: false, needs_memory: false }
     }
 
     /// Number of commands.
@@ -88,6 +90,7 @@ impl Queue {
     fn push(&mut self, entry: &'static Entry, args: Args<'_>, databases: usize) {
         self.commands.push(Queued { entry, args: ArgBuf::from(args), db: self.db });
         self.writes |= entry.spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE);
+        self.needs_memory |= entry.spec.flags.contains(Flags::DENYOOM);
         if entry.spec.name == "select"
             && let Some(db) = parse_i64(args.at(1)).and_then(|db| usize::try_from(db).ok())
             && db < databases
@@ -153,6 +156,12 @@ impl Shard {
     fn may_exec(&self, queue: &Queue) -> Result<(), Error> {
         if queue.failed {
             return Err(Error::text("EXECABORT Transaction discarded because of previous errors."));
+        }
+        if queue.needs_memory && self.room.is_out() {
+            let error = crate::room::out_of_memory();
+            return Err(Error::owned(format!(
+                "EXECABORT Transaction discarded because of: {error}"
+            )));
         }
         if queue.writes {
             let stop_on_save_error = self.config.stop_writes_on_bgsave_error;

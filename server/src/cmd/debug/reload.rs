@@ -97,6 +97,7 @@ async fn replace_data(
 impl Shard {
     fn take_over(&mut self, mut keyspace: ringstone_engine::Keyspace) {
         self.close_batch();
+        keyspace.set_access_policy(self.keyspace.access_policy());
         keyspace.set_active_expire(self.keyspace.active_expire());
         keyspace.effects = self.keyspace.effects.take();
         keyspace.stats = self.keyspace.stats;

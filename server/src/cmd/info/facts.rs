@@ -17,6 +17,7 @@ pub(super) struct Facts {
     pub(super) hits: u64,
     pub(super) misses: u64,
     pub(super) expired: u64,
+    pub(super) evicted: u64,
     pub(super) lazyfree_pending: usize,
     pub(super) lazyfreed: u64,
     pub(super) snapshot_entries: u64,
@@ -41,6 +42,7 @@ impl Facts {
             all.hits += part.hits;
             all.misses += part.misses;
             all.expired += part.expired;
+            all.evicted += part.evicted;
             all.lazyfree_pending += part.lazyfree_pending;
             all.lazyfreed += part.lazyfreed;
             all.snapshot_entries += part.snapshot_entries;
@@ -76,6 +78,7 @@ impl Shard {
             hits: self.keyspace.stats.hits,
             misses: self.keyspace.stats.misses,
             expired: self.keyspace.stats.expired,
+            evicted: self.keyspace.stats.evicted,
             lazyfree_pending: self.keyspace.lazyfree_pending_objects(),
             lazyfreed: self.keyspace.lazyfreed_objects(),
             snapshot_entries: self.snapshot.as_ref().map_or(0, |progress| progress.entries),

@@ -33,9 +33,10 @@ pub(super) fn memory(out: &mut String, about: &About<'_>) {
     line!(out, "allocator_resident:{}", usage.resident);
     line!(out, "total_system_memory:{total}");
     line!(out, "total_system_memory_human:{}", human(total));
-    line!(out, "maxmemory:0");
-    line!(out, "maxmemory_human:0B");
-    line!(out, "maxmemory_policy:noeviction");
+    let limit = usize::try_from(about.config.maxmemory).unwrap_or(usize::MAX);
+    line!(out, "maxmemory:{limit}");
+    line!(out, "maxmemory_human:{}", human(limit));
+    line!(out, "maxmemory_policy:{}", about.config.maxmemory_policy.word());
     line!(out, "allocator_frag_ratio:{:.2}", usage.active as f64 / usage.allocated.max(1) as f64);
     line!(out, "allocator_frag_bytes:{}", usage.active.saturating_sub(usage.allocated));
     line!(out, "allocator_rss_ratio:{:.2}", usage.resident as f64 / usage.active.max(1) as f64);

@@ -23,7 +23,7 @@ pub(super) fn stats(out: &mut String, about: &About<'_>) {
     line!(out, "sync_partial_ok:0");
     line!(out, "sync_partial_err:0");
     line!(out, "expired_keys:{}", all.expired);
-    line!(out, "evicted_keys:0");
+    line!(out, "evicted_keys:{}", all.evicted);
     line!(out, "evicted_clients:0");
     line!(out, "keyspace_hits:{}", all.hits);
     line!(out, "keyspace_misses:{}", all.misses);
