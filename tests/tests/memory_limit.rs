@@ -92,7 +92,7 @@ fn keys_go_until_the_limit_is_kept_on_every_shard() {
             assert!(info(&mut conn, "used_memory") < max + 500_000, "{policy}");
             conn.line("CONFIG SET maxmemory 0");
             let left = conn.line("DBSIZE").int().unwrap();
-            assert!((40..=120).contains(&left), "{policy}: {left} keys are left");
+            assert!((40..=200).contains(&left), "{policy}: {left} keys are left");
             assert_eq!(info(&mut conn, "evicted_keys"), 1000 - u64::try_from(left).unwrap());
         }
     });

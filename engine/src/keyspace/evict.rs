@@ -131,7 +131,6 @@ fn score(order: EvictionOrder, access: &access::Access, entry: &Entry) -> u64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::keyspace::AccessPolicy;
