@@ -84,14 +84,14 @@ pub fn in_force(config: &Config, users: &Users) -> UsersInForce {
     let lines = users.lines();
     let elsewhere = path(&config).is_some();
     let needless = elsewhere || users.is_plain(config.requirepass.get());
-    let wanted = lines.clone();
+    let wanted = users.clone();
     UsersInForce {
         lines: if needless { Vec::new() } else { lines },
         are: Box::new(move |found| {
             if elsewhere {
                 return found.is_empty();
             }
-            from_lines(&config, found).is_ok_and(|made| made.users.lines() == wanted)
+            from_lines(&config, found).is_ok_and(|made| made.users.mean_the_same_as(&wanted))
         }),
     }
 }

@@ -154,7 +154,7 @@ impl Selector {
 
 /// Arguments that give no keys (a count that does not fit) have none here either: the command itself refuses them.
 fn find_keys(entry: &Entry, args: Args<'_>) -> Keys {
-    let positions = entry.spec.key_positions(args).unwrap_or_default();
+    let Ok(positions) = entry.spec.key_positions(args) else { return Keys::new() };
     let keys = keys_with_flags(entry.spec, args, &positions).into_iter();
     keys.filter(|(_, flags)| !flags.contains(KeyFlags::NOT_KEY))
         .map(|(at, flags)| (at, Access::needed(flags)))

@@ -144,7 +144,7 @@ fn commands_keys_and_channels_are_checked() {
         ("+@all %R~r %W~w", "SORT r STORE r", "Key 3"),
         ("+@all %R~r %W~w", "SORT w", "Key 1"),
         ("+@all %R~r %W~w", "ZUNIONSTORE w 1 r", "ok"),
-        ("+@all %R~r %W~w", "ZUNIONSTORE w 7 r", "ok"),
+        ("+@all %R~r %W~w", "ZUNIONSTORE x 7 r", "ok"),
         ("+@all %R~r %W~w", "ZUNIONSTORE r 1 r", "Key 1"),
         ("(+@all %R~r) (+@all %W~w)", "COPY r w", "Key 2"),
         ("+mget ~key (+mget ~key ~other)", "MGET other some", "Key 2"),

@@ -135,6 +135,12 @@ impl Users {
         self.by_name.len() == 1 && self.default.describe() == plain.default.describe()
     }
 
+    /// True when the same users may do the same, whichever way they were made.
+    pub fn mean_the_same_as(&self, other: &Users) -> bool {
+        self.by_name.len() == other.by_name.len()
+            && self.iter().zip(other.iter()).all(|(one, other)| one.means_the_same_as(other))
+    }
+
     /// All users as lines of a file, without line ends.
     pub fn lines(&self) -> Vec<Vec<u8>> {
         self.iter().map(|user| user.line()).collect()

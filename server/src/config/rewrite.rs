@@ -90,7 +90,7 @@ fn with_users(source: &str, text: Vec<u8>, users: &UsersInForce) -> Result<Vec<u
         return Ok(text);
     }
     let mut lines = users.lines.iter().map(|line| {
-        let words: Vec<Vec<u8>> = line.split(|b| *b == b' ').map(quote).collect();
+        let words: Vec<Vec<u8>> = line.split(|b| *b == b' ').map(rule).collect();
         [&*words.join(&b' '), b"\n"].concat()
     });
     let mut out = Vec::with_capacity(text.len());
@@ -111,6 +111,11 @@ fn with_users(source: &str, text: Vec<u8>, users: &UsersInForce) -> Result<Vec<u
     } else {
         Err(RewriteError::Broken("an included file defines users, which stays as it is".to_owned()))
     }
+}
+
+/// A rule as it must stand in the file. One that begins with `#` is a hash, and a comment only at the begin of a line.
+fn rule(word: &[u8]) -> Vec<u8> {
+    if word.starts_with(b"#") { word.to_vec() } else { quote(word) }
 }
 
 fn differing(a: &Config, b: &Config) -> Vec<&'static Param> {
