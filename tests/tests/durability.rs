@@ -197,6 +197,28 @@ fn a_snapshot_holds_large_collections_that_transactions_borrow_meanwhile() {
 }
 
 #[test]
+fn idle_times_begin_at_the_start_and_restored_ones_are_kept() {
+    let home = Home::new();
+    let server = ours().log("always").start(&home);
+    let mut conn = server.conn();
+    conn.line("SET plain 1");
+    conn.line("SET a 1");
+    let dump = match conn.line("DUMP a") {
+        Value::Bulk(bytes) => bytes,
+        other => panic!("{other:?}"),
+    };
+    let words: [&[u8]; 6] = [b"RESTORE", b"idle", b"0", &dump, b"IDLETIME", b"5000"];
+    assert_eq!(conn.call(&words).unwrap().text(), "OK");
+    let idle = |conn: &mut Conn, key: &str| conn.line(&format!("OBJECT IDLETIME {key}")).int();
+    assert!((Some(5000)..Some(5100)).contains(&idle(&mut conn, "idle")));
+    server.kill();
+    let server = ours().log("always").start(&home);
+    let mut conn = server.conn();
+    assert!((Some(5000)..Some(5100)).contains(&idle(&mut conn, "idle")));
+    assert!(idle(&mut conn, "plain") < Some(100));
+}
+
+#[test]
 fn loads_what_redis_saved() {
     let home = Home::new();
     let server = theirs().start(&home);

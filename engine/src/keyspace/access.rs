@@ -126,14 +126,24 @@ impl Db<'_> {
         let access = self.ks.access;
         Some(access.counter(self.peek(key)?))
     }
-    /// Sets when `key` was last accessed, in seconds before now (RESTORE IDLETIME).
+    /// Notes an access of `key` that counts neither as hit nor as miss, as a write's is; false when it is not there.
+    pub fn note_use(&mut self, key: &[u8]) -> bool {
+        self.locate(key).and_then(|place| self.touched(place)).is_some()
+    }
+    /// Sets when `key` was last accessed, in seconds before now (RESTORE IDLETIME); not under LFU.
     pub fn set_idle_seconds(&mut self, key: &[u8], seconds: u64) {
+        if self.ks.access.policy != AccessPolicy::Lru {
+            return;
+        }
         let clock = u64::from(self.ks.access.seconds);
         let bits = clock.wrapping_sub(seconds) & u64::from(CLOCK_MASK);
         self.set_access(key, u32::try_from(bits).unwrap_or(0));
     }
-    /// Sets the access counter of `key` (RESTORE FREQ).
+    /// Sets the access counter of `key` (RESTORE FREQ); not under LRU.
     pub fn set_frequency(&mut self, key: &[u8], counter: u8) {
+        if self.ks.access.policy == AccessPolicy::Lru {
+            return;
+        }
         let bits = self.ks.access.minutes << 8 | u32::from(counter);
         self.set_access(key, bits);
     }

@@ -235,7 +235,7 @@ impl Db<'_> {
         self.table()?.at(place)
     }
     #[inline]
-    fn locate(&mut self, key: &[u8]) -> Option<Place> {
+    pub(super) fn locate(&mut self, key: &[u8]) -> Option<Place> {
         let hash = self.ks.hasher.hash(key);
         self.locate_hashed(hash, key)
     }
@@ -257,14 +257,15 @@ impl Db<'_> {
         self.notify(Classes::EXPIRED, "expired", key);
         self.effect(OPCODE_DEL, &[key]);
     }
-    fn touched(&mut self, place: Place) -> Option<&mut Entry> {
+    pub(super) fn touched(&mut self, place: Place) -> Option<&mut Entry> {
         let ks = &mut *self.ks;
         let access = ks.access;
         let entry = ks.dbs.get_mut(self.index)?.table.at_mut(place)?;
         access.touch(entry, || next_random(&mut ks.rng) >> 32);
         Some(entry)
     }
-    pub(super) fn set_access(&mut self, key: &[u8], bits: u32) {
+    /// Sets what is known of the accesses of `key`, as [`Entry::access`] gave it.
+    pub fn set_access(&mut self, key: &[u8], bits: u32) {
         if let Some(place) = self.locate(key)
             && let Some(entry) = self.table_mut().and_then(|t| t.at_mut(place))
         {

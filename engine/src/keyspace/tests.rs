@@ -253,3 +253,26 @@ fn commands_of_a_quiet_client_are_no_accesses_except_touch() {
     assert!(db.touch(b"key"));
     assert_eq!(db.idle_seconds(b"key"), Some(0));
 }
+
+#[test]
+fn a_key_that_moves_takes_along_what_is_known_of_its_accesses() {
+    let mut keyspace = Keyspace::new(2, 7);
+    keyspace.set_clock(1_000_000);
+    keyspace.db(0, 1_000_000, Mode::Live).set_str(b"a", b"value", None);
+    keyspace.set_clock(1_060_000);
+    keyspace.set_quiet(true);
+    let mut run = |line: &str| {
+        let args = crate::ArgBuf::from_parts(line.split(' ').map(str::as_bytes));
+        let name = line.split(' ').next().unwrap_or_default().to_lowercase();
+        let command = crate::cmd::all().find(|c| c.spec.name == name).unwrap();
+        let mut reply = crate::reply::TreeSink::new(false);
+        let db = keyspace.db(0, 1_060_000, Mode::Live);
+        (command.run)(&mut Ctx { db, reply: &mut reply }, args.as_args()).unwrap();
+    };
+    run("RENAME a b");
+    run("COPY b copied");
+    run("MOVE b 1");
+    let mut idle = |db: usize, key: &[u8]| keyspace.db(db, 0, Mode::Live).idle_seconds(key);
+    assert_eq!(idle(1, b"b"), Some(60));
+    assert_eq!(idle(0, b"copied"), Some(0), "a copy is a new key");
+}

@@ -122,6 +122,7 @@ impl Owners {
         owners.options.shards = slots.shards();
         owners.options.threads = slots.shards().max(1);
         owners.scratch = Keyspace::new(owners.databases, 1);
+        owners.scratch.set_clock(crate::rt::clock::unix_ms());
         let limits = owners.options.limits;
         for shard in 0..slots.shards() {
             let (sender, receiver) = mpsc::sync_channel(QUEUE);
@@ -133,6 +134,8 @@ impl Owners {
                 std::thread::Builder::new().name(format!("load-{shard}")).spawn(move || {
                     let mut keyspace = Keyspace::new(databases, seed);
                     keyspace.limits = limits;
+                    // What is loaded counts as used at the start.
+                    keyspace.set_clock(crate::rt::clock::unix_ms());
                     own(keyspace, &receiver)
                 });
             owners.threads.push(thread.map_err(|e| format!("a thread cannot be started: {e}"))?);

@@ -40,11 +40,13 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     if ctx.db.other(target)?.index() == ctx.db.index() {
         return Err(Error::SameObject);
     }
-    let free = ctx.db.contains(key) && !ctx.db.other(target)?.contains(key);
+    let free = ctx.db.note_use(key) && !ctx.db.other(target)?.contains(key);
     let entry = if free { ctx.db.take(key) } else { None };
     let moved = entry.is_some();
     if let Some(entry) = entry {
-        ctx.db.other(target)?.put(entry);
+        let (mut there, access) = (ctx.db.other(target)?, entry.access());
+        there.put(entry);
+        there.set_access(key, access);
         ctx.db.effect_verbatim(OPCODE, args);
         ctx.db.notify(Classes::GENERIC, "move_from", key);
         ctx.db.other(target)?.notify(Classes::GENERIC, "move_to", key);

@@ -72,16 +72,17 @@ fn renamenx(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 
 fn move_to(ctx: &mut Ctx<'_>, args: Args<'_>, only_if_absent: bool) -> Result<bool, Error> {
     let (from, to) = (args.at(1), args.at(2));
-    if !ctx.db.contains(from) {
+    if !ctx.db.note_use(from) {
         return Err(Error::NoSuchKey);
     }
     if from == to || only_if_absent && ctx.db.contains(to) {
         return Ok(false);
     }
     let Some(entry) = ctx.db.take(from) else { return Err(Error::NoSuchKey) };
-    let raw = entry.encoding() == "raw";
+    let (raw, access) = (entry.encoding() == "raw", entry.access());
     let (_, value, expire_at_ms) = entry.into_parts();
     super::store_moved(&mut ctx.db, to, value, expire_at_ms, raw);
+    ctx.db.set_access(to, access);
     ctx.db.effect(OPCODE, &[from, to]);
     ctx.db.notify(Classes::GENERIC, "rename_from", from);
     ctx.db.notify(Classes::GENERIC, "rename_to", to);

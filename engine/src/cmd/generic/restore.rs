@@ -58,6 +58,8 @@ struct Options {
     absolute: bool,
     idle_seconds: Option<u64>,
     frequency: Option<u8>,
+    /// Where IDLETIME or FREQ stands, the last one if there are several.
+    access_at: Option<usize>,
 }
 
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
@@ -86,7 +88,10 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     ctx.db.set(key, value, at_ms);
     let mut digits = itoa::Buffer::new();
     let at_ms = digits.format(at_ms.unwrap_or(0)).as_bytes();
-    ctx.db.effect(OPCODE, &[key, at_ms, payload, b"REPLACE", b"ABSTTL"]);
+    let mut words: Vec<&[u8]> = vec![key, at_ms, payload, b"REPLACE", b"ABSTTL"];
+    // Counted from the replay, as the time since the last access is.
+    words.extend(args.iter_from(options.access_at.unwrap_or(args.len())).take(2));
+    ctx.db.effect(OPCODE, &words);
     ctx.db.notify(Classes::GENERIC, "restore", key);
     if let Some(seconds) = options.idle_seconds {
         ctx.db.set_idle_seconds(key, seconds);
@@ -112,12 +117,14 @@ fn parse(args: Args<'_>) -> Result<Options, Error> {
             let seconds = parse_i64(value).ok_or(Error::NotInteger)?;
             let invalid = Error::text("ERR Invalid IDLETIME value, must be >= 0");
             options.idle_seconds = Some(u64::try_from(seconds).map_err(|_| invalid)?);
+            options.access_at = Some(at);
             at += 1;
         } else if let (true, None, Some(value)) = (args.is(at, "FREQ"), options.idle_seconds, value)
         {
             let counter = parse_i64(value).ok_or(Error::NotInteger)?;
             let invalid = Error::text("ERR Invalid FREQ value, must be >= 0 and <= 255");
             options.frequency = Some(u8::try_from(counter).map_err(|_| invalid)?);
+            options.access_at = Some(at);
             at += 1;
         } else {
             return Err(Error::Syntax);
