@@ -77,6 +77,12 @@ pub enum Error {
     /// An offset beyond the longest string.
     #[error("ERR offset is out of range")]
     OffsetRange,
+    /// A string that is no HyperLogLog.
+    #[error("WRONGTYPE Key is not a valid HyperLogLog string value.")]
+    NotHll,
+    /// A HyperLogLog whose registers are not 16384.
+    #[error("INVALIDOBJ Corrupted HLL object detected")]
+    CorruptHll,
     /// Any other text, code first.
     #[error("{0}")]
     Text(Cow<'static, str>),

@@ -16,6 +16,7 @@ pub mod cmd;
 pub mod effect;
 pub mod error;
 pub mod glob;
+pub mod hll;
 pub mod keyspace;
 pub mod num;
 pub mod raw;

@@ -16,6 +16,7 @@ pub fn encoding(config: &Config, kept: EncodingLimits) -> EncodingLimits {
         zset_max_listpack_value: config.zset_max_listpack_value,
         stream_node_max_bytes: config.stream_node_max_bytes,
         stream_node_max_entries: config.stream_node_max_entries,
+        hll_sparse_max_bytes: config.hll_sparse_max_bytes,
         hash_seed: kept.hash_seed,
         list_plain_len_min: kept.list_plain_len_min,
         string_len_max: usize::try_from(config.proto_max_bulk_len).unwrap_or(usize::MAX),

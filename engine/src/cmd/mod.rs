@@ -11,6 +11,7 @@ pub mod spec;
 pub mod bitmap;
 pub mod generic;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod set;
 pub mod stream;
@@ -42,6 +43,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     string::COMMANDS,
     generic::COMMANDS,
     bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,

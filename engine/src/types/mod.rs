@@ -316,6 +316,8 @@ pub struct EncodingLimits {
     pub stream_node_max_bytes: usize,
     /// `stream-node-max-entries`
     pub stream_node_max_entries: usize,
+    /// `hll-sparse-max-bytes`: the longest sparse HyperLogLog, header included
+    pub hll_sparse_max_bytes: usize,
     /// `proto-max-bulk-len`, bytes: the longest string
     pub string_len_max: usize,
     /// Secret of the hash tables inside sets and hashes; set by the keyspace, no parameter.
@@ -338,6 +340,7 @@ impl Default for EncodingLimits {
             zset_max_listpack_value: 64,
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
+            hll_sparse_max_bytes: 3000,
             string_len_max: 512 << 20,
             hash_seed: 0,
         }

@@ -34,6 +34,8 @@ fn pinned(error: &Error) -> String {
         Error::MinMaxNotLex => "ERR min or max not valid string range item".into(),
         Error::InvalidCursor => "ERR invalid cursor".into(),
         Error::OffsetRange => "ERR offset is out of range".into(),
+        Error::NotHll => "WRONGTYPE Key is not a valid HyperLogLog string value.".into(),
+        Error::CorruptHll => "INVALIDOBJ Corrupted HLL object detected".into(),
         Error::Text(text) => text.to_string(),
     }
 }
@@ -64,6 +66,8 @@ fn error_texts_are_those_of_redis() {
         Error::MinMaxNotLex,
         Error::InvalidCursor,
         Error::OffsetRange,
+        Error::NotHll,
+        Error::CorruptHll,
         Error::text("ERR any text"),
     ];
     for error in &all {

@@ -326,6 +326,8 @@ params! {
         stream_node_max_bytes: usize = "stream-node-max-bytes", SIZE, "4096", Live;
         /// Entries of a stream's node; 0 = no limit.
         stream_node_max_entries: usize = "stream-node-max-entries", ENTRIES, "100", Live;
+        /// HyperLogLogs of up to so many bytes, header included, are kept as runs of equal registers.
+        hll_sparse_max_bytes: usize = "hll-sparse-max-bytes", SIZE, "3000", Live;
     }
 }
 

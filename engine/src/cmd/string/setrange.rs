@@ -9,7 +9,8 @@ use crate::keyspace::{Classes, Ctx};
 use crate::num::parse_i64;
 use crate::types::Value;
 
-const OPCODE: Opcode = 3;
+/// SETRANGE's number in the log, which other families record as well.
+pub(in crate::cmd) const OPCODE: Opcode = 3;
 
 /// SETRANGE: overwrites a part of the string under a key, which is padded with zero bytes where it is too short.
 pub static SETRANGE: Command = Command {
