@@ -125,7 +125,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     warn("set-proc-title", Some("no"), "the process keeps its name"),
     warn("ignore-warnings", None, "the checks at start look for what stops the server only"),
     warn("dynamic-hz", None, "background work follows the number of shards, not of clients"),
-    warn("hll-sparse-max-bytes", None, "the limit is 3000 bytes, Redis's default"),
     warn("jemalloc-bg-thread", None, "each shard's thread gives memory back itself"),
     warn("lazyfree-lazy-eviction", Some("yes"), LAZY),
     warn("lazyfree-lazy-expire", Some("yes"), LAZY),

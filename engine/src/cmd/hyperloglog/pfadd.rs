@@ -6,7 +6,7 @@ use crate::cmd::*;
 use crate::effect::Opcode;
 use crate::error::{CmdResult, Error};
 use crate::hll::{self, Encoding, dense};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 use crate::types::Value;
 
 const OPCODE: Opcode = 576;
@@ -82,6 +82,9 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         Some(bytes) => store(&mut ctx.db, key, bytes),
         None if changed => ctx.db.effect_verbatim(OPCODE, args),
         None => {}
+    }
+    if changed {
+        ctx.db.notify(Classes::STRING, "pfadd", key);
     }
     ctx.reply.int(i64::from(changed));
     Ok(())

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
 use crate::hll::{self, Encoding, REGISTERS};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx};
 
 /// PFMERGE: merges HyperLogLogs into one.
 pub static PFMERGE: Command = Command {
@@ -58,6 +58,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     }
     hll::invalidate(&mut target);
     store(&mut ctx.db, key, target);
+    ctx.db.notify(Classes::STRING, "pfadd", key);
     ctx.reply.ok();
     Ok(())
 }
