@@ -110,6 +110,8 @@ pub struct Conn {
     pub tx: Option<Box<crate::tx::multi::Tx>>,
     /// A command of a transaction is running: nothing may wait for the keyspace.
     pub in_exec: bool,
+    /// Watches with MONITOR.
+    pub monitors: bool,
     /// Name and library, when given.
     pub info: Option<Box<ClientInfo>>,
     /// When it connected, in ms since 1970.
@@ -177,6 +179,7 @@ impl Conn {
             no_touch: false,
             tx: None,
             in_exec: false,
+            monitors: false,
             info: None,
             since_ms: now_ms,
             last_ms: now_ms,

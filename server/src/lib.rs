@@ -21,6 +21,7 @@ pub mod log_switch;
 pub mod map;
 pub mod measure;
 pub mod memory;
+pub mod monitor;
 pub mod msg;
 pub mod observe;
 pub mod pubsub;

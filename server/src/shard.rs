@@ -68,6 +68,8 @@ pub struct Shard {
     pub watches: crate::tx::watch::Watches,
     /// Counters.
     pub stats: Stats,
+    /// Connections that watch with MONITOR.
+    pub monitors: Vec<crate::conn::ConnId>,
     /// What commands cost.
     pub measure: crate::measure::Measure,
     /// Its part in keeping the memory limit.
@@ -135,6 +137,7 @@ impl Shard {
                 questions: crate::ask::Questions::default(),
                 watches: crate::tx::watch::Watches::default(),
                 stats: Stats::default(),
+                monitors: Vec::new(),
                 measure,
                 room: Default::default(),
                 pause: crate::cmd::client::Pause::default(),

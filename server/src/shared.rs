@@ -29,6 +29,8 @@ pub struct Shared {
     pub next_transaction: AtomicU64,
     /// Next numbers of SLOWLOG and its kin.
     pub next_remembered: crate::measure::remembered::NextIds,
+    /// Connections of all shards that watch with MONITOR.
+    pub monitors: AtomicUsize,
     /// Shards on which somebody observes what is written.
     pub observers: AtomicUsize,
     /// Connections of all shards.
@@ -187,6 +189,7 @@ impl Shared {
             next_client_id: AtomicU64::new(1),
             next_transaction: AtomicU64::new(1),
             next_remembered: crate::measure::remembered::NextIds::default(),
+            monitors: AtomicUsize::new(0),
             observers: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
             config: Mutex::new(config),

@@ -306,3 +306,88 @@ fn histograms_of_latency_are_told_by_command() {
     assert_eq!(told[0], told[2]);
     assert_eq!(told[1], told[2]);
 }
+
+/// Lines of MONITOR until one has `last` in it, without their times.
+fn watched(monitor: &mut Conn, last: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    loop {
+        let line = monitor.read().expect("a line").text();
+        let (time, rest) = line.split_once(' ').expect("a time");
+        assert_eq!(time.split_once('.').map(|(_, us)| us.len()), Some(6), "{line}");
+        let done = rest.contains(last);
+        lines.push(rest.to_owned());
+        if done {
+            return lines;
+        }
+    }
+}
+
+#[test]
+fn monitor_shows_what_all_clients_run_as_redis_does() {
+    let shown = all().map(|(_home, server)| {
+        let mut monitors: Vec<Conn> = (0..4).map(|_| server.conn()).collect();
+        monitors.iter_mut().for_each(|m| assert_eq!(m.line("MONITOR"), Value::Simple("OK".into())));
+        let mut conn = server.conn();
+        for line in [
+            "set a 1",
+            "mset a 1 b 2 c 3",
+            "multi",
+            "set a 5",
+            "select 3",
+            "get a",
+            "mset a 1 b 2 c 3",
+            "exec",
+            "get a",
+            "select 0",
+            "lpush a x",
+            "get",
+            "nosuch",
+            "auth a b",
+            "hello 3 auth default x",
+            "config get port",
+            "config set requirepass \"\"",
+            "client list",
+            "multi",
+            "monitor",
+            "exec",
+            "dbsize",
+        ] {
+            conn.line(line);
+        }
+        conn.call(&[&b"SET"[..], b"odd \n\x07\x00\"\\", b"\xff"]).unwrap();
+        conn.line("ping last");
+        let me = conn.stream().local_addr().unwrap().to_string();
+        let lines: Vec<_> = monitors.iter_mut().map(|m| watched(m, "last")).collect();
+        assert!(lines.iter().all(|l| *l == lines[0]), "{lines:?}");
+        let flags = conn.line("CLIENT LIST").text();
+        assert_eq!(flags.lines().filter(|line| line.contains("flags=O ")).count(), 4, "{flags}");
+        lines[0].iter().map(|line| line.replace(&me, "me")).collect::<Vec<_>>()
+    });
+    assert!(shown[2].len() > 15, "{:?}", shown[2]);
+    assert_eq!(shown[0], shown[2]);
+    assert_eq!(shown[1], shown[2]);
+}
+
+#[test]
+fn a_monitor_goes_back_to_normal_with_reset_and_one_that_does_not_read_is_dropped() {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let limit = "pubsub 1mb 0 0";
+        let launch = Launch::ringstone().shards(shards).set("client-output-buffer-limit", limit);
+        let server = launch.start(&home);
+        let (mut conn, mut monitor, mut lazy) = (server.conn(), server.conn(), server.conn());
+        monitor.line("MONITOR");
+        conn.line("PING one");
+        watched(&mut monitor, "one");
+        assert_eq!(monitor.line("RESET"), Value::Simple("RESET".into()));
+        conn.line("PING two");
+        assert_eq!(monitor.line("PING"), Value::Simple("PONG".into()));
+        lazy.line("MONITOR");
+        let big = "x".repeat(100_000);
+        let dropped = (0..2000).any(|_| {
+            conn.call(&["ECHO", &big]).unwrap();
+            !conn.line("CLIENT LIST").text().contains("flags=O")
+        });
+        assert!(dropped);
+    }
+}

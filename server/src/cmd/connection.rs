@@ -259,6 +259,7 @@ static RESET: HostCommand = HostCommand {
     run: |host, _| {
         host.shard.drop_subscriptions(host.conn);
         host.shard.forget_tx(host.conn);
+        host.shard.stop_monitoring(host.conn);
         let conn = &mut *host.conn;
         conn.db = 0;
         conn.resp3 = false;

@@ -10,6 +10,7 @@ pub mod connection;
 pub mod debug;
 pub mod info;
 pub mod latency;
+pub mod monitor;
 pub mod pubsub;
 pub mod save;
 pub mod shutdown;
@@ -89,6 +90,7 @@ const FAMILIES: &[&[&HostCommand]] = &[
     debug::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
+    monitor::COMMANDS,
     pubsub::COMMANDS,
     save::COMMANDS,
     shutdown::COMMANDS,

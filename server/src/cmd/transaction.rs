@@ -52,7 +52,7 @@ static EXEC: HostCommand = HostCommand {
         summary: "Runs the commands queued since MULTI as one unit.",
         ..ROW
     },
-    run: |host, _| host.shard.exec(host.conn),
+    run: |host, args| host.shard.exec(host.conn, args),
     subs: &[],
 };
 

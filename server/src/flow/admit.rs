@@ -47,7 +47,15 @@ impl Shard {
             {
                 self.queue_command(conn, entry, args);
             }
-            Ok(admitted) => self.route(conn, admitted),
+            Ok(Admitted { entry, args, _proof }) => {
+                self.route(conn, Admitted { entry, args, _proof });
+                // An EXEC that waits is shown behind its commands.
+                if self.is_monitored() && !(conn.blocked && entry.spec.name == "exec") {
+                    let mut own = Vec::new();
+                    self.show(conn, entry, conn.db, args, &mut own);
+                    conn.push(&own);
+                }
+            }
             Err(error) => {
                 conn.fail_queue();
                 self.reply_error(conn, &error);

@@ -177,6 +177,7 @@ impl Shard {
         if !conn.closing {
             conn.closing = true;
             self.drop_subscriptions(conn);
+            self.stop_monitoring(conn);
             socket::shutdown(conn.fd);
             if conn.receiving {
                 self.net.cancel(

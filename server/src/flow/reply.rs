@@ -103,7 +103,9 @@ impl Shard {
 
     pub(crate) fn check_output_limit(&mut self, conn: &mut Conn) {
         let limits = &self.config.client_output_buffer_limit;
-        let limit = if conn.is_subscriber() { limits.pubsub } else { limits.normal };
+        // Both get what they did not ask for line by line.
+        let pushed = conn.is_subscriber() || conn.monitors;
+        let limit = if pushed { limits.pubsub } else { limits.normal };
         let bytes = conn.output_bytes() as u64;
         self.stats.output_buffer_max = self.stats.output_buffer_max.max(conn.output_bytes());
         let soft = limit.soft_bytes > 0 && bytes > limit.soft_bytes;

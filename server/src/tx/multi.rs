@@ -130,7 +130,7 @@ impl Shard {
     }
 
     /// EXEC.
-    pub(crate) fn exec(&mut self, conn: &mut Conn) -> Result<Outcome, Error> {
+    pub(crate) fn exec(&mut self, conn: &mut Conn, args: Args<'_>) -> Result<Outcome, Error> {
         let Some(mut tx) = conn.tx.take_if(|tx| tx.queue.is_some()) else {
             return Err(Error::text("ERR EXEC without MULTI"));
         };
@@ -140,7 +140,7 @@ impl Shard {
             return Err(error);
         }
         if !self.can_exec_here(&tx, &queue) {
-            return self.exec_held(conn, *tx, queue);
+            return self.exec_held(conn, *tx, queue, args);
         }
         let changed = self.is_changed_here(&tx);
         self.unwatch(&tx);
@@ -203,6 +203,7 @@ impl Shard {
 
     fn exec_here(&mut self, conn: &mut Conn, queue: Queue) {
         let (mark, resp3, mut batch) = (conn.reply_mark(), conn.resp3, 0);
+        let mut shown = Vec::new();
         self.keyspace.set_quiet(conn.no_touch);
         RespReply::new(conn.reply_buffer(), resp3).array(queue.len());
         for Queued { entry, args, db } in &queue.commands {
@@ -219,11 +220,13 @@ impl Shard {
                     batch = batch.max(self.run_and_note(*db, resp3, entry, args, reply));
                     let reply_bytes = conn.reply_mark() - from;
                     self.remember(conn, entry, args, reply_bytes);
+                    self.show(conn, entry, *db, args, &mut shown);
                 }
                 Run::Host(run) => {
                     let outcome = run(&mut Host { shard: self, conn }, args.as_args());
                     self.note_call(entry, outcome.as_ref().err());
                     self.remember(conn, entry, args.as_args(), 0);
+                    self.show(conn, entry, conn.db, args.as_args(), &mut shown);
                     if let Err(error) = outcome {
                         let resp3 = conn.resp3;
                         RespReply::new(conn.reply_buffer(), resp3).error(&error);
@@ -234,14 +237,21 @@ impl Shard {
         if batch > 0 {
             conn.hold_since(mark, batch);
         }
+        conn.push(&shown);
         self.observe();
     }
 
-    fn exec_held(&mut self, conn: &mut Conn, tx: Tx, queue: Queue) -> Result<Outcome, Error> {
+    fn exec_held(
+        &mut self,
+        conn: &mut Conn,
+        tx: Tx,
+        queue: Queue,
+        args: Args<'_>,
+    ) -> Result<Outcome, Error> {
         let me = self.me().ok_or(Error::text("ERR the server is shutting down"))?;
         self.stats.transactions += 1;
         conn.blocked = true;
-        let id = conn.id;
+        let (id, args) = (conn.id, ArgBuf::from(args));
         let mut keys: Vec<LentKey> = Vec::new();
         let mut whole = false;
         for Queued { entry, args, db } in &queue.commands {
@@ -256,8 +266,12 @@ impl Shard {
         self.queues.spawn(async move {
             let held = if whole { Held::whole(&me).await } else { Held::keys(&me, keys).await };
             let (bytes, batch) = exec_in(held, id, &tx, &queue).await;
-            me.borrow_mut().unwatch(&tx);
-            me.borrow_mut().finish_raw(id, &bytes, batch);
+            let mut this = me.borrow_mut();
+            this.unwatch(&tx);
+            if let Some(exec) = this.table.find(b"exec") {
+                this.show_of(id, exec, None, args.as_args());
+            }
+            this.finish_raw(id, &bytes, batch);
         });
         Ok(Outcome::Silent)
     }
@@ -284,13 +298,16 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
                 let call = Call { db: *db, resp3, no_touch, entry, args };
                 let from = bytes.len();
                 held.run_any(&call, &mut RespReply::new(&mut bytes, resp3)).await;
-                shard.borrow_mut().remember_of(id, entry, args, bytes.len() - from);
+                let mut this = shard.borrow_mut();
+                this.remember_of(id, entry, args, bytes.len() - from);
+                this.show_of(id, entry, Some(*db), args);
             }
             Run::Host(run) => {
                 let began = shard.borrow().measure.now();
                 let reply = run_host(&shard, id, run, args).await;
                 reply.note(&shard, entry, began);
                 shard.borrow_mut().remember_of(id, entry, args, 0);
+                shard.borrow_mut().show_of(id, entry, None, args);
                 resp3 = shard.borrow_mut().conns.get(id).map_or(resp3, |conn| conn.resp3);
                 match reply {
                     HostReply::Bytes(reply) => bytes.extend_from_slice(&reply),

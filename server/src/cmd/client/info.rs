@@ -29,6 +29,9 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     if conn.blocked {
         flags.push('b');
     }
+    if conn.monitors {
+        flags.push('O');
+    }
     if conn.close_after_reply {
         flags.push('c');
     }

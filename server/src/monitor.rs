@@ -1,0 +1,172 @@
+//! MONITOR: every command that runs, on whichever shard, is shown to those who watch.
+//!
+//! The shard of the command's connection makes the line, tells its own watchers, and sends the line to the other shards if
+//! there are watchers there. While nobody watches, this costs one look at a shared number a command.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ringstone_engine::Args;
+use ringstone_engine::cmd::Flags;
+
+use crate::conn::{Conn, ConnId};
+use crate::measure::redact::redacted;
+use crate::rt::clock;
+use crate::shard::Shard;
+use crate::table::Entry;
+
+/// Who runs a command, as its line says.
+#[derive(Clone, Copy)]
+pub enum Caller<'a> {
+    /// A connection.
+    Client(&'a Conn),
+    /// A script.
+    Script,
+}
+
+impl Shard {
+    /// True when somebody watches, on any shard.
+    #[inline]
+    pub(crate) fn is_monitored(&self) -> bool {
+        self.shared.monitors.load(Ordering::Relaxed) > 0
+    }
+
+    /// The connection begins to watch.
+    pub(crate) fn start_monitoring(&mut self, conn: &mut Conn) {
+        if !conn.monitors {
+            conn.monitors = true;
+            self.monitors.push(conn.id);
+            self.shared.monitors.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// The connection watches no more.
+    pub(crate) fn stop_monitoring(&mut self, conn: &mut Conn) {
+        if conn.monitors {
+            conn.monitors = false;
+            self.monitors.retain(|id| *id != conn.id);
+            self.shared.monitors.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Shows a command of a connection that is at hand. If that connection watches as well, it must be given the lines that
+    /// gather in `own` when its reply is written.
+    pub(crate) fn show(
+        &mut self,
+        conn: &Conn,
+        entry: &Entry,
+        db: usize,
+        args: Args<'_>,
+        own: &mut Vec<u8>,
+    ) {
+        if self.is_monitored() && is_shown(entry) {
+            let line = self.line(Caller::Client(conn), entry, db, args);
+            if conn.monitors {
+                own.extend_from_slice(&line);
+            }
+            self.show_line(&line);
+        }
+    }
+
+    /// Shows a command of a connection of this shard that is not at hand; `db` when it is not the one selected now.
+    pub(crate) fn show_of(&mut self, id: ConnId, entry: &Entry, db: Option<usize>, args: Args<'_>) {
+        if self.is_monitored()
+            && is_shown(entry)
+            && let Some(conn) = self.conns.take(id)
+        {
+            let db = db.unwrap_or(conn.db);
+            let line = self.line(Caller::Client(&conn), entry, db, args);
+            self.conns.put_back(conn);
+            self.show_line(&line);
+        }
+    }
+
+    /// Shows a command that a script runs.
+    pub fn show_in_script(&mut self, entry: &Entry, db: usize, args: Args<'_>) {
+        if self.is_monitored() && is_shown(entry) {
+            let line = self.line(Caller::Script, entry, db, args);
+            self.show_line(&line);
+        }
+    }
+
+    fn line(&self, caller: Caller<'_>, entry: &Entry, db: usize, args: Args<'_>) -> Vec<u8> {
+        let now_us = clock::unix_us();
+        let who = match caller {
+            Caller::Script => "lua".to_owned(),
+            Caller::Client(conn) if conn.unix => {
+                format!("unix:{}", self.config.unixsocket.display())
+            }
+            Caller::Client(conn) => crate::cmd::client::addresses(conn, &self.config.unixsocket).0,
+        };
+        let mut line = format!("+{}.{:06} [{db} {who}]", now_us / 1_000_000, now_us % 1_000_000);
+        for word in redacted(entry.spec.name, args) {
+            line.push(' ');
+            quote(&word, &mut line);
+        }
+        line.push_str("\r\n");
+        line.into_bytes()
+    }
+
+    fn show_line(&mut self, line: &[u8]) {
+        if self.shared.monitors.load(Ordering::Relaxed) > self.monitors.len() {
+            let line: Arc<[u8]> = Arc::from(line);
+            let here = self.index;
+            for peer in (0..self.shards()).filter(|peer| *peer != here) {
+                let line = Arc::clone(&line);
+                self.call(peer, move |there| there.show_line_here(&line));
+            }
+        }
+        self.show_line_here(line);
+    }
+
+    fn show_line_here(&mut self, line: &[u8]) {
+        for at in 0..self.monitors.len() {
+            let Some(id) = self.monitors.get(at).copied() else { break };
+            // One that is at hand gets the line otherwise.
+            let Some(mut conn) = self.conns.take(id) else { continue };
+            conn.push(line);
+            self.mark_dirty(&mut conn);
+            self.check_output_limit(&mut conn);
+            self.conns.put_back(conn);
+        }
+    }
+}
+
+/// What administrators do is not shown, nor what shows itself otherwise.
+fn is_shown(entry: &Entry) -> bool {
+    !entry.spec.flags.intersects(Flags::ADMIN | Flags::SKIP_MONITOR)
+}
+
+/// A word in quotes, with escapes for what cannot be printed.
+fn quote(word: &[u8], out: &mut String) {
+    out.push('"');
+    for byte in word {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(*byte)]),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x07 => out.push_str("\\a"),
+            0x08 => out.push_str("\\b"),
+            b' '..=b'~' => out.push(char::from(*byte)),
+            _ => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_as_redis_does() {
+        let mut out = String::new();
+        quote(b"a b\"\\\n\r\t\x07\x08\x00\xff~", &mut out);
+        assert_eq!(out, r#""a b\"\\\n\r\t\a\b\x00\xff~""#);
+    }
+}
