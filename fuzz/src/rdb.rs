@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
 use ringstone_engine::serial::digest::{self, DigestBytes};
-use ringstone_engine::serial::{RdbWriter, SnapshotWriter, crc64};
+use ringstone_engine::serial::{Compression, RdbWriter, SnapshotWriter, crc64};
 use ringstone_engine::types::EncodingLimits;
 use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 use ringstone_persist::rdb::{Expired, LoadOptions, Loaded, RdbError, RdbFile, Sink, Summary};
@@ -57,7 +57,7 @@ impl Collected {
         let all = self.0.lock().unwrap();
         let entries: Vec<&Loaded> = all.values().collect();
         let blocks = entries.chunks(per_block.max(1)).map(|chunk| {
-            let mut out = SnapshotWriter::new(RdbWriter::new(compress));
+            let mut out = SnapshotWriter::new(RdbWriter::new(if compress { Compression::All } else { Compression::None }));
             for entry in chunk {
                 out.entry(entry.db, &entry.key, entry.value.as_ref(), entry.expire_at_ms);
             }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringstone_engine::Args;
 use ringstone_engine::cmd::{Group, Scope};
-use ringstone_engine::serial::{RdbWriter, SnapshotWriter, crc64};
+use ringstone_engine::serial::{Compression, RdbWriter, SnapshotWriter, crc64};
 use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::log::{Base, Manifest};
 use ringstone_persist::rdb::BlockEntry;
@@ -36,10 +36,10 @@ const PIECE_BYTES: usize = 256 << 10;
 const QUEUE_BYTES_MAX: usize = 64 << 20;
 
 /// A shard's part of the snapshot under way.
-#[derive(Default)]
 pub struct Progress {
     /// Keys written so far.
     pub entries: u64,
+    compression: Compression,
 }
 
 /// What a snapshot is for.
@@ -53,10 +53,24 @@ pub enum Target {
 
 impl Shard {
     /// The instant of the cut on this shard.
-    pub(crate) fn begin_snapshot(&mut self) {
-        self.keyspace.snapshot_set_compress(self.config.rdbcompression);
+    pub(crate) fn begin_dump(&mut self) {
+        self.begin_snapshot(Target::Dump);
+    }
+
+    /// The same for the base of the log.
+    pub(crate) fn begin_base(&mut self) {
+        self.begin_snapshot(Target::Base);
+    }
+
+    fn begin_snapshot(&mut self, target: Target) {
+        let compression = match target {
+            _ if !self.config.rdbcompression => Compression::None,
+            Target::Dump => Compression::All,
+            Target::Base => Compression::Long,
+        };
+        self.keyspace.snapshot_set_compression(compression);
         self.keyspace.snapshot_begin();
-        self.snapshot = Some(Progress::default());
+        self.snapshot = Some(Progress { entries: 0, compression });
         let shards = self.shards();
         if self.commit.begin_offered(shards) {
             self.keyspace.effects.set_enabled(true);
@@ -227,7 +241,7 @@ async fn write_and_install(shard: &ShardRef, target: Target) -> Result<(), Strin
 async fn write_file(shard: &ShardRef, target: Target, path: &Path) -> Result<Option<u64>, String> {
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
     let file = BlockFile::open(path, true).await.map_err(fail)?;
-    let cut = crate::tx::global::cut(shard).await;
+    let cut = crate::tx::global::cut(shard, target).await;
     let header = {
         let this = shard.borrow();
         let functions = this.shared.functions();
@@ -291,13 +305,13 @@ async fn write_part(
     offsets: &AtomicU64,
 ) -> std::io::Result<Vec<BlockEntry>> {
     let file = BlockFile::open(path, false).await?;
-    let (index, compress) = {
+    let (index, compression) = {
         let this = shard.borrow();
-        (this.index, this.config.rdbcompression)
+        (this.index, this.snapshot.as_ref().map_or(Compression::All, |cut| cut.compression))
     };
     let mut blocks = BlockWriter::new(u32::try_from(index).unwrap_or(u32::MAX), offsets);
     let mut writer = SnapshotWriter::new(RdbWriter::default());
-    writer.set_compress(compress);
+    writer.set_compression(compression);
     loop {
         let done = {
             let mut this = shard.borrow_mut();

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 
 use super::{Database, Keyspace};
 use crate::raw::{Entry, Place};
-use crate::serial::SnapshotWriter;
+use crate::serial::{Compression, SnapshotWriter};
 use crate::types::{SavePoint, ValueRef};
 
 /// A block of pre-images is closed at this size.
@@ -150,8 +150,8 @@ impl Keyspace {
         self.snapshot.state = State::Running;
     }
     /// Whether pre-images are compressed (`rdbcompression`); what [`Keyspace::snapshot_step`] writes is its writer's choice.
-    pub fn snapshot_set_compress(&mut self, compress: bool) {
-        self.snapshot.open.set_compress(compress);
+    pub fn snapshot_set_compression(&mut self, compression: Compression) {
+        self.snapshot.open.set_compression(compression);
     }
     /// Whether a snapshot runs.
     pub fn snapshot_is_running(&self) -> bool {

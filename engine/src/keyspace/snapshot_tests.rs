@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::raw::Entry;
-use crate::serial::{RdbReader, RdbWriter, SnapshotWriter, skip_value};
+use crate::serial::{Compression, RdbReader, RdbWriter, SnapshotWriter, skip_value};
 use crate::types::{Hash, Object, Value};
 
 const DATABASES: usize = 3;
@@ -40,7 +40,7 @@ fn read_block(block: &[u8], entries: u64, into: &mut State) {
 }
 
 fn state_of(ks: &mut Keyspace) -> State {
-    let mut out = SnapshotWriter::new(RdbWriter::new(false));
+    let mut out = SnapshotWriter::new(RdbWriter::new(Compression::None));
     for index in 0..DATABASES {
         ks.db(index, 0, Mode::Replay).for_each(&mut |entry| {
             let db = u32::try_from(index).unwrap();
@@ -121,7 +121,7 @@ impl Run {
         self.cut = state_of(&mut self.ks);
         self.got.clear();
         self.out.take_block();
-        self.ks.snapshot_set_compress(false);
+        self.ks.snapshot_set_compression(Compression::None);
         self.ks.snapshot_begin();
     }
     fn take_block(&mut self) {
@@ -259,7 +259,7 @@ proptest! {
         ks.hasher.mask = [u64::MAX, 0xe000_0000_0000_ffff, 0xffff_ffff_0000_f000][mask];
         let mut run = Run {
             ks,
-            out: SnapshotWriter::new(RdbWriter::new(false)),
+            out: SnapshotWriter::new(RdbWriter::new(Compression::None)),
             cut: State::new(),
             got: State::new(),
         };
@@ -282,7 +282,7 @@ fn filled(keys: u32) -> Run {
     let mut ks = Keyspace::new(DATABASES, 1);
     let mut db = ks.db(0, 0, Mode::Replay);
     (0..keys).for_each(|n| db.set_str(&key(n), &[b'v'; 100], None));
-    let out = SnapshotWriter::new(RdbWriter::new(false));
+    let out = SnapshotWriter::new(RdbWriter::new(Compression::None));
     Run { ks, out, cut: State::new(), got: State::new() }
 }
 

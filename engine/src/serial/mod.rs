@@ -28,4 +28,4 @@ pub use rdb_type::*;
 pub use reader::{LoadError, LoadFault, RdbReader};
 pub use skip::skip_value;
 pub use snapshot::SnapshotWriter;
-pub use writer::RdbWriter;
+pub use writer::{Compression, RdbWriter};

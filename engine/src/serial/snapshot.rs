@@ -4,7 +4,7 @@
 //! block = ( [0xFE db] [0xFC expire_at_ms:i64le] type:u8 key value )*      a block names its database before its first entry
 //! ```
 
-use super::RdbWriter;
+use super::{Compression, RdbWriter};
 use crate::types::{SavePoint, ValueRef};
 
 const OPCODE_SELECTDB: u8 = 0xfe;
@@ -23,13 +23,13 @@ impl SnapshotWriter {
     pub fn new(out: RdbWriter) -> Self {
         SnapshotWriter { out, db: None, entries: 0 }
     }
-    /// Whether strings are compressed from now on (`rdbcompression`).
-    pub fn set_compress(&mut self, compress: bool) {
-        self.out.set_compress(compress);
+    /// Which strings are compressed from now on.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.out.set_compression(compression);
     }
     /// An empty writer with the same options.
     pub fn sibling(&self) -> SnapshotWriter {
-        SnapshotWriter::new(RdbWriter::new(self.out.compresses()))
+        SnapshotWriter::new(RdbWriter::new(self.out.compression()))
     }
     /// Writes one entry.
     pub fn entry(&mut self, db: u32, key: &[u8], value: ValueRef<'_>, expire_at_ms: Option<i64>) {

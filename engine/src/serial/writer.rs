@@ -7,8 +7,28 @@
 
 use super::lzf;
 
-/// Strings up to this length are never compressed.
-const COMPRESS_LEN_MIN: usize = 20;
+/// Which strings are LZF-compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// None, `rdbcompression no`.
+    None,
+    /// Long ones only: for files that are replaced often, where small ones cost more time than their space is worth.
+    Long,
+    /// All that Redis compresses.
+    All,
+}
+
+impl Compression {
+    /// Strings up to this length are never compressed.
+    fn len_min(self) -> usize {
+        match self {
+            Compression::None => usize::MAX,
+            Compression::Long => 1024,
+            Compression::All => 20,
+        }
+    }
+}
+
 /// A string that reads as a 32-bit integer is no longer than this.
 const INT_LEN_MAX: usize = 11;
 
@@ -17,31 +37,31 @@ const INT_LEN_MAX: usize = 11;
 pub struct RdbWriter {
     /// What was written.
     pub buf: Vec<u8>,
-    compress: bool,
+    compression: Compression,
     table: Option<lzf::Table>,
 }
 
 impl Default for RdbWriter {
     /// An empty writer that compresses, as `rdbcompression yes` has it.
     fn default() -> Self {
-        RdbWriter::new(true)
+        RdbWriter::new(Compression::All)
     }
 }
 
 impl RdbWriter {
-    /// An empty writer; `compress` is `rdbcompression`.
-    pub fn new(compress: bool) -> Self {
-        RdbWriter { buf: Vec::new(), compress, table: None }
+    /// An empty writer.
+    pub fn new(compression: Compression) -> Self {
+        RdbWriter { buf: Vec::new(), compression, table: None }
     }
 
-    /// Whether strings are compressed from now on.
-    pub fn set_compress(&mut self, compress: bool) {
-        self.compress = compress;
+    /// Which strings are compressed from now on.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
-    /// Whether strings are compressed.
-    pub fn compresses(&self) -> bool {
-        self.compress
+    /// Which strings are compressed.
+    pub fn compression(&self) -> Compression {
+        self.compression
     }
 
     /// One byte.
@@ -77,7 +97,7 @@ impl RdbWriter {
         }
     }
 
-    /// Any string: as an integer where it is one of 32 bits, LZF-compressed where `rdbcompression` says so and it
+    /// Any string: as an integer where it is one of 32 bits, LZF-compressed where [`Compression`] says so and it
     /// pays, else as it is.
     pub fn string(&mut self, bytes: &[u8]) {
         if bytes.len() <= INT_LEN_MAX
@@ -85,7 +105,7 @@ impl RdbWriter {
         {
             return;
         }
-        if !(self.compress && bytes.len() > COMPRESS_LEN_MIN && self.lzf_string(bytes)) {
+        if !(bytes.len() > self.compression.len_min() && self.lzf_string(bytes)) {
             self.verbatim(bytes);
         }
     }
@@ -193,7 +213,7 @@ mod tests {
 
     #[test]
     fn compression_can_be_switched_off() {
-        let mut out = RdbWriter::new(false);
+        let mut out = RdbWriter::new(Compression::None);
         out.string(&[b'a'; 1000]);
         assert_eq!(out.buf.len(), 1002);
     }

@@ -59,11 +59,16 @@ impl AlignedBuf {
 
     /// Appends zeros up to the next block boundary.
     pub fn pad_to_block(&mut self) {
-        let padded = self.len.next_multiple_of(BLOCK_BYTES);
-        self.reserve(padded - self.len);
-        if let Some(place) = self.storage.get_mut(self.start + self.len..self.start + padded) {
+        self.pad(self.len.next_multiple_of(BLOCK_BYTES) - self.len);
+    }
+
+    /// Appends zeros.
+    pub fn pad(&mut self, zeros: usize) {
+        self.reserve(zeros);
+        let at = self.start + self.len;
+        if let Some(place) = self.storage.get_mut(at..at + zeros) {
             place.fill(0);
-            self.len = padded;
+            self.len += zeros;
         }
     }
 

@@ -19,7 +19,7 @@ pub const SEGMENT_HEADER_BYTES: usize = BLOCK_BYTES;
 /// The smallest segment that may be configured, in bytes.
 pub const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 /// The usual size of a segment in bytes.
-pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+pub const SEGMENT_BYTES_DEFAULT: u64 = 16 << 20;
 
 const MAGIC: [u8; 4] = *b"RSEG";
 const VERSION: u16 = 1;

@@ -260,7 +260,7 @@ params! {
         /// Base name of Redis's append-only files, for their import at the first start.
         appendfilename: PathBuf = "appendfilename", Kind::FileName { may_be_empty: false }, "appendonly.aof", Boot;
         /// Size of a log segment.
-        log_segment_size: u64 = "log-segment-size", Kind::Memory { min: 1 << 20, max: 1 << 30 }, "64mb", Boot;
+        log_segment_size: u64 = "log-segment-size", Kind::Memory { min: 1 << 20, max: 1 << 30 }, "16mb", Boot;
         /// Rewrite the log when it has grown by so much since the last rewrite; 0 = never by itself.
         auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage", count("percent"), "100", Live;
         /// Do not rewrite a log smaller than this by itself.

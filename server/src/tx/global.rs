@@ -10,6 +10,7 @@ use ringstone_persist::log::FrameKind;
 use crate::flow::execute::run_data;
 use crate::msg::{Msg, Part, TxDone, TxWork, WholeRun};
 use crate::shard::{Shard, ShardRef};
+use crate::snapshot::Target;
 
 impl Shard {
     /// A transaction that has this shard to itself runs something here.
@@ -137,9 +138,13 @@ async fn step_on_all(shard: &ShardRef, number: u64, step: fn(&mut Shard)) {
 }
 
 /// Takes the point in time of a snapshot on all shards; its GSN, when there is a log.
-pub async fn cut(shard: &ShardRef) -> Option<u64> {
+pub async fn cut(shard: &ShardRef, target: Target) -> Option<u64> {
     let number = take_all(shard).await;
-    step_on_all(shard, number, Shard::begin_snapshot).await;
+    let begin = match target {
+        Target::Dump => Shard::begin_dump,
+        Target::Base => Shard::begin_base,
+    };
+    step_on_all(shard, number, begin).await;
     let mut this = shard.borrow_mut();
     this.commit.unhold();
     let (_, gsn) = this.append(FrameKind::Cut, &[]);

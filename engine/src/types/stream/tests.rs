@@ -110,7 +110,7 @@ proptest! {
         let (consumer, _) = group.find_or_add(b"ann", 5);
         group.set_pending(StreamId::new(1, 1), Pending { consumer, delivered_at_ms: 5, deliveries: 1 });
         stream.add_group(b"g", group);
-        let mut out = RdbWriter::new(false);
+        let mut out = RdbWriter::new(crate::serial::Compression::None);
         stream.save(&mut out);
         let mut bytes = out.buf;
         prop_assert!(Stream::load(&mut RdbReader::new(&bytes[..cut.index(bytes.len())]), 19).is_err());

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{Group, LogWriter, SegmentKind, SyncRequest, Ticket, is_full, placed_len};
+use crate::disk::BLOCK_BYTES;
 use crate::log::SegmentId;
 
 /// A group that is being written.
@@ -11,8 +12,24 @@ pub(super) struct Writing {
     pub(super) group: Group,
     segment: SegmentId,
     offset: u64,
+    /// Length of its frames in bytes; what follows is padding.
+    len: usize,
     done: usize,
     retries: u32,
+}
+
+impl Writing {
+    /// The group as it was queued.
+    fn into_group(mut self) -> Group {
+        self.group.buf.truncate(self.len);
+        self.group
+    }
+}
+
+/// Bytes from `end` to the end of its block.
+fn padding(end: u64) -> usize {
+    let blocks_end = end.next_multiple_of(BLOCK_BYTES as u64);
+    usize::try_from(blocks_end - end).unwrap_or(0)
 }
 
 /// A segment with frames that are written and not durable.
@@ -53,7 +70,10 @@ impl LogWriter {
             let (segment, offset) = self.place(len, new_segment, last_gsn)?;
             let mut group = self.queue.pop_front()?;
             group.seal(&self.options.log, segment);
-            self.writing = Some(Writing { group, segment, offset, done: 0, retries: 0 });
+            let len = group.buf.len();
+            // Up to the end of the block, where nothing valid lies: a page that is written whole need not be read first.
+            group.buf.pad(padding(offset + len as u64));
+            self.writing = Some(Writing { group, segment, offset, len, done: 0, retries: 0 });
         }
         let writing = self.writing.as_ref()?;
         let rest = writing.group.buf.as_slice().get(writing.done..)?;
@@ -66,7 +86,7 @@ impl LogWriter {
         let segment = writing.segment;
         self.retry_now = false;
         match result {
-            Ok(n) if writing.done + n >= writing.group.buf.len() => {
+            Ok(n) if writing.done + n >= writing.len => {
                 self.write_full_at_ms = None;
                 self.appended(writing);
             }
@@ -94,8 +114,8 @@ impl LogWriter {
     }
 
     fn appended(&mut self, writing: Writing) {
-        let Writing { group, segment, .. } = writing;
-        self.pending_bytes = self.pending_bytes.saturating_sub(group.buf.len());
+        let Writing { group, segment, len, .. } = writing;
+        self.pending_bytes = self.pending_bytes.saturating_sub(len);
         self.settle_failover();
         match self.dirty.iter_mut().find(|d| d.segment == segment) {
             Some(dirty) => {
@@ -129,7 +149,8 @@ impl LogWriter {
     /// An append failed for another reason than space: the rest goes to a fresh segment, and what this file holds unsynced
     /// is doubtful.
     fn append_failed(&mut self, writing: Writing, error: &io::Error) {
-        let Writing { group, segment, .. } = writing;
+        let segment = writing.segment;
+        let group = writing.into_group();
         self.note("write", segment, error);
         if self.failover_through.is_some() {
             self.fatal = true;
@@ -200,7 +221,7 @@ impl LogWriter {
     fn close_current_if(&mut self, segment: SegmentId) {
         if let Some(writing) = self.writing.take_if(|w| w.segment == segment) {
             // Half appended to a file that is given up: begin again in the next.
-            self.queue.push_front(writing.group);
+            self.queue.push_front(writing.into_group());
         }
         if self.segments.is_current(segment) {
             self.segments.abandon_current();

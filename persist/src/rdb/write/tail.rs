@@ -1,6 +1,6 @@
 //! What stands behind the blocks: padding, the index, EOF, and the CRC-64 put together from those of the parts.
 
-use ringstone_engine::serial::{RdbWriter, crc64};
+use ringstone_engine::serial::{Compression, RdbWriter, crc64};
 
 use super::HeaderBlock;
 use super::block::{pad_len, put_pad};
@@ -38,7 +38,7 @@ pub fn tail(
     }
     let index = Index { header_len, header_crc64: header.crc64, blocks };
     // The index is binary and has to be found from the end: never compressed, never taken for a number.
-    let mut behind = RdbWriter::new(false);
+    let mut behind = RdbWriter::new(Compression::None);
     aux(&mut behind, AUX_INDEX, &index.encode());
     behind.byte(EOF);
 
