@@ -31,6 +31,10 @@ pub trait Reply {
     fn bool(&mut self, value: bool);
     /// Text with a format of three letters (`txt`, `mkd`); RESP2: a bulk string.
     fn verbatim(&mut self, format: &str, text: &[u8]);
+    /// A whole number beyond 64 bits; RESP2: a bulk string of its digits.
+    fn big_number(&mut self, digits: &str) {
+        self.bulk(digits.as_bytes());
+    }
     /// True when the client speaks RESP3.
     fn is_resp3(&self) -> bool;
 
@@ -80,6 +84,8 @@ pub enum Tree {
     Bool(bool),
     /// Text with its format.
     Verbatim(String, Vec<u8>),
+    /// The digits of a whole number beyond 64 bits.
+    BigNumber(String),
 }
 
 impl Tree {
@@ -116,6 +122,7 @@ impl Tree {
             Tree::Double(value) => out.double(*value),
             Tree::Bool(value) => out.bool(*value),
             Tree::Verbatim(format, text) => out.verbatim(format, text),
+            Tree::BigNumber(digits) => out.big_number(digits),
         }
     }
 }
@@ -225,6 +232,9 @@ impl Reply for TreeSink {
     }
     fn verbatim(&mut self, format: &str, text: &[u8]) {
         self.add(Tree::Verbatim(format.to_owned(), text.to_vec()));
+    }
+    fn big_number(&mut self, digits: &str) {
+        self.add(Tree::BigNumber(digits.to_owned()));
     }
     fn is_resp3(&self) -> bool {
         self.resp3

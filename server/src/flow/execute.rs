@@ -63,6 +63,9 @@ impl Reply for RespReply<'_> {
     fn verbatim(&mut self, format: &str, text: &[u8]) {
         self.0.verbatim(format, text);
     }
+    fn big_number(&mut self, digits: &str) {
+        self.0.big_number(digits);
+    }
     fn is_resp3(&self) -> bool {
         self.1
     }
