@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::marker::PhantomData;
 
+use crate::conn::BatchId;
 use crate::map::Map;
+use crate::msg::{Call, Msg};
 use crate::rt::oneshot;
 use crate::shard::{Shard, ShardRef};
 
@@ -50,6 +52,31 @@ impl Shard {
             }
         });
     }
+}
+
+/// The same for work that changes something: the result comes when the batch that it names is safe.
+pub async fn ask_when_safe<T: Send + 'static>(
+    shard: &ShardRef,
+    to: usize,
+    work: impl FnOnce(&mut Shard) -> (T, BatchId) + Send + 'static,
+) -> Option<T> {
+    let answer = {
+        let mut this = shard.borrow_mut();
+        let (ticket, answer) = this.question();
+        this.call(to, move |there| {
+            let (result, batch) = work(there);
+            let (origin, number) = (ticket.origin, ticket.number);
+            let call: Call = Box::new(move |shard| {
+                if let Some(sender) = shard.questions.open.remove(&number) {
+                    sender.send(Box::new(result));
+                }
+            });
+            there.commit.send_when_safe(batch, origin, Msg::Call(call));
+            there.wake();
+        });
+        answer
+    };
+    answer.get().await
 }
 
 /// Runs `work` on shard `to` and brings its result.

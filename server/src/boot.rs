@@ -272,6 +272,7 @@ fn load_base(path: &Path, owners: &mut Owners, boot: &mut Boot) -> Result<(), Re
 }
 
 fn replay(recovered: &Recovered, owners: &mut Owners, boot: &mut Boot) -> Result<(), Refusal> {
+    owners.functions = std::mem::take(&mut boot.functions);
     let mut frames = recovered.replay::<StdDisk>();
     while let Some(frame) =
         block_on(frames.next(&StdDisk)).map_err(|e| format!("reading the log: {e}"))?
@@ -283,6 +284,7 @@ fn replay(recovered: &Recovered, owners: &mut Owners, boot: &mut Boot) -> Result
             })?;
         }
     }
+    boot.functions = std::mem::take(&mut owners.functions);
     owners.settle()
 }
 

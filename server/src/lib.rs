@@ -28,6 +28,7 @@ pub mod pubsub;
 pub mod reactor;
 pub mod room;
 pub mod rt;
+pub mod script;
 pub mod shard;
 pub mod shared;
 pub mod slab;

@@ -74,6 +74,10 @@ pub struct Shard {
     pub measure: crate::measure::Measure,
     /// Its part in keeping the memory limit.
     pub room: crate::room::Room,
+    /// Lua.
+    pub scripts: crate::script::Scripts,
+    /// Scripts that were set aside and go on by and by.
+    pub scripts_aside: usize,
     /// CLIENT PAUSE.
     pub pause: crate::cmd::client::Pause,
     /// Subscribers.
@@ -140,6 +144,8 @@ impl Shard {
                 monitors: Vec::new(),
                 measure,
                 room: Default::default(),
+                scripts: crate::script::Scripts::default(),
+                scripts_aside: 0,
                 pause: crate::cmd::client::Pause::default(),
                 pubsub: crate::pubsub::PubSub::default(),
                 dirty: Vec::new(),
@@ -210,7 +216,7 @@ impl Shard {
         worked
     }
 
-    fn on_message(&mut self, message: Msg) {
+    pub(crate) fn on_message(&mut self, message: Msg) {
         match message {
             Msg::Hop(hop) => self.on_hop(*hop),
             Msg::HopReply { conn, number, bytes } => self.on_hop_reply(conn, number, bytes),
@@ -240,7 +246,7 @@ impl Shard {
 
     /// True while a task of this shard waits for files of glommio.
     pub(crate) fn has_background_work(&self) -> bool {
-        self.snapshot.is_some()
+        self.snapshot.is_some() || self.scripts_aside > 0
     }
 
     /// Makes the reactor look again, after a task changed something while it may be asleep.

@@ -57,8 +57,12 @@ pub struct Shared {
     manifest: Mutex<Option<Manifest>>,
     /// First live segments of shards that are no more.
     vanished: Mutex<Vec<(u32, u64)>>,
-    /// Function libraries that a loaded file held; they go into every snapshot, so that they are not lost.
-    functions: OnceLock<Vec<Vec<u8>>>,
+    /// Cached scripts.
+    pub scripts: crate::script::Cache,
+    /// Function libraries.
+    pub libraries: crate::script::Libraries,
+    /// Scripts that have run for a while.
+    pub running: crate::script::RunningList,
     /// The server's log of messages.
     log: OnceLock<Log>,
     memory_at_start: usize,
@@ -203,7 +207,9 @@ impl Shared {
             stopping: AtomicBool::new(false),
             manifest: Mutex::new(None),
             vanished: Mutex::default(),
-            functions: OnceLock::new(),
+            scripts: crate::script::Cache::default(),
+            libraries: crate::script::Libraries::default(),
+            running: crate::script::RunningList::default(),
             log: OnceLock::new(),
             memory_at_start: crate::memory::used_bytes(),
             memory_peak: AtomicUsize::new(0),
@@ -228,16 +234,6 @@ impl Shared {
     /// First live segments of shards that are no more, for MANIFEST.
     pub fn vanished(&self) -> Vec<(u32, u64)> {
         self.vanished.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Function libraries to be kept.
-    pub fn functions(&self) -> &[Vec<u8>] {
-        self.functions.get().map_or(&[], Vec::as_slice)
-    }
-
-    /// Sets them, once at start.
-    pub fn set_functions(&self, functions: Vec<Vec<u8>>) {
-        let _only_once = self.functions.set(functions);
     }
 
     /// The server's log of messages.

@@ -244,12 +244,12 @@ async fn write_file(shard: &ShardRef, target: Target, path: &Path) -> Result<Opt
     let cut = crate::tx::global::cut(shard, target).await;
     let header = {
         let this = shard.borrow();
-        let functions = this.shared.functions();
+        let functions = this.shared.libraries.codes();
         Header {
             created_s: u64::try_from(this.now_ms / 1000).unwrap_or(0),
             used_memory_bytes: crate::memory::used_bytes() as u64,
             is_aof_base: target == Target::Base,
-            functions,
+            functions: &functions,
             ..Header::default()
         }
         .encode()

@@ -171,8 +171,8 @@ fn start(
         booted;
     let shared = Arc::new(Shared::new(slots, next_gsn, peers, store, helper, random()?));
     shared.set_manifest(manifest, vanished);
-    shared.set_functions(functions);
     shared.change_users(|now| *now = users);
+    shared.libraries.load_all(&functions)?;
     shared.saving.note_boot(loaded, log_bytes);
     let config = Arc::new(config.clone());
     let mut logs = logs.map(Vec::into_iter);

@@ -56,6 +56,8 @@ fn same_replies(script: &str) {
         for conn in [&mut a, &mut b] {
             conn.line(&format!("HELLO {protocol}"));
             conn.line("FLUSHALL");
+            conn.line("SCRIPT FLUSH");
+            conn.line("FUNCTION FLUSH");
         }
         for (number, line) in text.lines().enumerate() {
             if line.is_empty() || line.starts_with('#') {
@@ -76,6 +78,16 @@ fn same_replies(script: &str) {
     }
     let count = differences.len();
     assert!(differences.is_empty(), "{count} replies differ:\n{}", differences.join("\n"));
+}
+
+#[test]
+fn scripting() {
+    same_replies("scripting");
+}
+
+#[test]
+fn functions() {
+    same_replies("functions");
 }
 
 #[test]

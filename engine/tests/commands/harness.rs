@@ -162,6 +162,7 @@ pub(crate) fn show(reply: &Tree) -> String {
         Tree::Error(error) => format!("(error) {error}"),
         Tree::Int(value) => format!("(integer) {value}"),
         Tree::Bulk(bytes) | Tree::Verbatim(_, bytes) => quote(bytes),
+        Tree::BigNumber(digits) => quote(digits.as_bytes()),
         Tree::Double(value) => {
             let mut buf = ringstone_engine::num::DoubleBuffer::new();
             quote(ringstone_engine::num::format_f64(*value, &mut buf))

@@ -9,6 +9,10 @@
     clippy::undocumented_unsafe_blocks,
     reason = "one reason for all of them: Lua calls each function with its own valid state, and indices stay in the frame"
 )]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of Lua that were made here from integers, or that saturate"
+)]
 
 use std::ffi::{CStr, c_char, c_int};
 
@@ -84,8 +88,11 @@ pub(crate) fn pcall(lua: &Lua) -> Result<Function> {
 
 unsafe extern "C-unwind" fn protected_call(state: *mut lua_State) -> c_int {
     unsafe {
-        ffi::luaL_checkany(state, 1);
         let count = ffi::lua_gettop(state);
+        if count == 0 {
+            ffi::lua_pushnil(state);
+            return 1;
+        }
         ffi::lua_pushboolean(state, 1);
         ffi::lua_insert(state, 1);
         if ffi::lua_pcall(state, count - 1, ffi::LUA_MULTRET, 0) != ffi::LUA_OK {
@@ -257,42 +264,6 @@ unsafe extern "C-unwind" fn pairs_guard(state: *mut lua_State) -> c_int {
         ffi::lua_pushvalue(state, 1);
         ffi::lua_pushnil(state);
         3
-    }
-}
-
-/// `getfenv`, which says `stand_in` where it would say the true globals.
-pub(crate) fn getfenv(
-    lua: &Lua,
-    original: Function,
-    globals: mlua::Table,
-    stand_in: mlua::Table,
-) -> Result<Function> {
-    closure(lua, (original, globals, stand_in), 3, getfenv_guard)
-}
-
-unsafe extern "C-unwind" fn getfenv_guard(state: *mut lua_State) -> c_int {
-    unsafe {
-        let results = pass_on(state);
-        if ffi::lua_rawequal(state, -1, ffi::lua_upvalueindex(2)) != 0 {
-            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(3));
-            return 1;
-        }
-        results
-    }
-}
-
-/// `setfenv`, which leaves the globals of the interpreter alone.
-pub(crate) fn setfenv(lua: &Lua, original: Function) -> Result<Function> {
-    closure(lua, original, 1, setfenv_guard)
-}
-
-unsafe extern "C-unwind" fn setfenv_guard(state: *mut lua_State) -> c_int {
-    unsafe {
-        if ffi::lua_isnumber(state, 1) != 0 && ffi::lua_tonumber(state, 1) == 0.0 {
-            ffi::lua_pushstring(state, READONLY.as_ptr());
-            ffi::lua_error(state);
-        }
-        pass_on(state)
     }
 }
 

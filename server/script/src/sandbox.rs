@@ -15,7 +15,6 @@ const BUILTINS: &[&str] = &[
     "coroutine",
     "error",
     "gcinfo",
-    "getfenv",
     "getmetatable",
     "ipairs",
     "load",
@@ -27,7 +26,6 @@ const BUILTINS: &[&str] = &[
     "rawget",
     "rawset",
     "select",
-    "setfenv",
     "setmetatable",
     "string",
     "table",
@@ -85,9 +83,6 @@ impl Sandbox {
         sandbox.guard(lua, stack_limit)?;
         (sandbox.stand_in, sandbox.seen) = sandbox.stand_in_for(lua, sandbox.globals.clone())?;
         sandbox.globals.raw_set("_G", &sandbox.stand_in)?;
-        let getfenv =
-            raw::getfenv(lua, sandbox.globals.raw_get("getfenv")?, all, sandbox.stand_in.clone())?;
-        sandbox.globals.raw_set("getfenv", getfenv)?;
         for name in ["coroutine", "math", "string", "table"] {
             let library: Table = sandbox.globals.raw_get(name)?;
             sandbox.add(lua, name, library)?;
@@ -165,7 +160,6 @@ impl Sandbox {
         }
         let next: Function = globals.raw_get("next")?;
         globals.raw_set("pairs", raw::pairs(lua, next)?)?;
-        change(globals, "setfenv", &|original| raw::setfenv(lua, original))?;
         change(globals, "loadstring", &|original| raw::loadstring(lua, original))?;
         globals.raw_set("load", load(lua, globals.raw_get("loadstring")?)?)?;
         let table = library("table")?;

@@ -106,6 +106,8 @@ pub struct Owners {
     databases: usize,
     options: LoadOptions,
     scratch: Keyspace,
+    /// Texts of function libraries, which no shard owns.
+    pub functions: Vec<Vec<u8>>,
 }
 
 impl Owners {
@@ -158,6 +160,7 @@ impl Owners {
             databases: 0,
             options: LoadOptions { limits, expired: Expired::Keep, threads: 1, shards: 1 },
             scratch: Keyspace::new(1, 1),
+            functions: Vec::new(),
         }
     }
 
@@ -202,6 +205,9 @@ impl Owners {
         let mut records = Records::new(records);
         while let Some(record) = records.next_raw() {
             let record = record.map_err(|e| e.to_string())?;
+            if crate::script::replay(&mut self.functions, &record) {
+                continue;
+            }
             let command = command_of(&record)?;
             let origin = Origin::Log(now_ms);
             self.check(record.db as usize, command, record.argc().saturating_add(1), &origin)?;

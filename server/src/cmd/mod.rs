@@ -13,6 +13,7 @@ pub mod latency;
 pub mod monitor;
 pub mod pubsub;
 pub mod save;
+pub mod script;
 pub mod shutdown;
 pub mod slowlog;
 pub mod transaction;
@@ -93,6 +94,7 @@ const FAMILIES: &[&[&HostCommand]] = &[
     monitor::COMMANDS,
     pubsub::COMMANDS,
     save::COMMANDS,
+    script::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,
     transaction::COMMANDS,
@@ -131,7 +133,7 @@ pub fn help(host: &mut Host<'_>, name: &str, lines: &[&str]) -> Result<Outcome, 
 /// Roughly the length of a reply in the protocol, without what frames its parts.
 fn reply_bytes(reply: &Tree) -> usize {
     match reply {
-        Tree::Simple(text) => text.len(),
+        Tree::Simple(text) | Tree::BigNumber(text) => text.len(),
         Tree::Bulk(bytes) | Tree::Verbatim(_, bytes) => bytes.len(),
         Tree::Array(items) | Tree::Map(items) | Tree::Set(items) | Tree::Push(items) => {
             items.iter().map(reply_bytes).sum()

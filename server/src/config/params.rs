@@ -307,6 +307,10 @@ params! {
         /// Commands that the log of large replies keeps.
         commandlog_large_reply_max_len: usize = "commandlog-large-reply-max-len", COMMANDS, "128", Live;
     }
+    "Scripts" {
+        /// Milliseconds after which a script or function counts as busy: others then get an error and may end it. 0 = never.
+        busy_reply_threshold: u64 = "busy-reply-threshold" ["lua-time-limit"], Kind::Int { min: 0, max: i64::MAX, unit: "milliseconds" }, "5000", Live;
+    }
     "Encodings" {
         /// Hashes of up to so many fields are kept in one compact block ...
         hash_max_listpack_entries: usize = "hash-max-listpack-entries" ["hash-max-ziplist-entries"], ENTRIES, "512", Live;

@@ -41,7 +41,6 @@ const LAZY: &str = "big values are always freed step by step";
 const LOG: &str = "Ringstone's log has its own format";
 const OS: &str = "the service manager's task; with systemd: OOMScoreAdjust, CPUAffinity, Type=notify, SyslogIdentifier";
 const REPLICATION: &str = "replication is not implemented yet";
-const SCRIPTS: &str = "scripts are not implemented yet";
 const SNAPSHOT: &str = "Ringstone writes snapshots with direct I/O and never forks";
 const THREADS: &str = "every shard has its own thread: see shards and pin-shards";
 const TLS: &str = "TLS is not implemented yet";
@@ -85,8 +84,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     warn("io-threads-do-reads", None, THREADS),
     warn("bind-source-addr", Some(""), REPLICATION),
     warn("socket-mark-id", Some("0"), "sockets are not marked"),
-    warn("busy-reply-threshold", None, SCRIPTS),
-    warn("lua-time-limit", None, SCRIPTS),
     warn("cluster-allow-pubsubshard-when-down", None, CLUSTER),
     warn("cluster-allow-reads-when-down", None, CLUSTER),
     warn("cluster-allow-replica-migration", None, CLUSTER),

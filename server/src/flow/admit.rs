@@ -100,6 +100,11 @@ impl Shard {
             self.commit
                 .check_writable(self.config.stop_writes_on_bgsave_error, &self.shared.saving)?;
         }
+        if !flags.contains(Flags::ALLOW_BUSY)
+            && let Some(busy) = self.busy_error()
+        {
+            return Err(busy);
+        }
         if conn.is_subscriber() && !conn.resp3 && !MAY_SUBSCRIBERS.contains(&entry.spec.name) {
             return Err(Error::owned(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",

@@ -467,11 +467,15 @@ impl Shard {
                 }
             }
         }
-        let mut worked = false;
+        let (mut worked, mut here) = (false, Vec::new());
         while commit.messages.front().is_some_and(|(batch, _, _)| *batch <= commit.released) {
             let Some((_, to, message)) = commit.messages.pop_front() else { break };
-            self.mesh.send(to, message);
             worked = true;
+            if to == self.index {
+                here.push(message);
+            } else {
+                self.mesh.send(to, message);
+            }
         }
         while commit.waiting.front().is_some_and(|(batch, _)| *batch <= commit.released) {
             let Some((_, id)) = commit.waiting.pop_front() else { break };
@@ -483,6 +487,7 @@ impl Shard {
                 self.dirty.push(id);
             }
         }
+        here.into_iter().for_each(|message| self.on_message(message));
         worked
     }
 

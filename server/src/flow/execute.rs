@@ -121,6 +121,11 @@ impl Shard {
             self.tx.stalled.push_back(Waiter::Hop(Box::new(hop)));
         } else if self.may_run_now(hop.db, hop.entry, hop.args.as_args()) {
             self.execute_hop(hop);
+        } else if let Some(busy) = self.shared.running.busy_error() {
+            let mut bytes = Vec::new();
+            RespReply::new(&mut bytes, hop.resp3).error(&busy);
+            let (conn, number) = (hop.conn, hop.number);
+            self.commit.send_when_safe(0, hop.origin, Msg::HopReply { conn, number, bytes });
         } else {
             let need = super::route::lock_need(hop.entry, hop.args.as_args());
             self.enqueue(need, Waiter::Hop(Box::new(hop)));
@@ -163,15 +168,19 @@ impl Shard {
         args: Args<'_>,
         out: &mut Vec<u8>,
     ) -> BatchId {
+        self.run_and_note_into(db, entry, args, &mut RespReply::new(out, resp3))
+    }
+
+    /// The same with any sink for the reply.
+    pub(crate) fn run_and_note_into(
+        &mut self,
+        db: usize,
+        entry: &Entry,
+        args: Args<'_>,
+        reply: &mut dyn Reply,
+    ) -> BatchId {
         let before = self.keyspace.effects.count();
-        let result = run_data(
-            &mut self.keyspace,
-            db,
-            self.now_ms,
-            entry,
-            args,
-            &mut RespReply::new(out, resp3),
-        );
+        let result = run_data(&mut self.keyspace, db, self.now_ms, entry, args, reply);
         self.note_call(entry, result.as_ref().err());
         let wrote = self.keyspace.effects.count() != before;
         self.note(entry, args, wrote)

@@ -109,6 +109,9 @@ impl Shard {
         if self.may_run_now(conn.db, entry, args) {
             return self.execute(conn, entry, args, cursor_shard);
         }
+        if let Some(busy) = self.shared.running.busy_error() {
+            return self.reply_error(conn, &busy);
+        }
         conn.blocked = true;
         let waiter = LocalCommand { conn: conn.id, entry, args: ArgBuf::from(args), cursor_shard };
         let need = lock_need(entry, args);

@@ -295,6 +295,18 @@ impl Held {
         });
     }
 
+    /// Puts back what commands have changed so far: entries as they were, by database and key. Nothing of it is logged.
+    pub fn undo(&mut self, former: Vec<(usize, Vec<u8>, Option<KeyEntry>)>) {
+        for (db, key, entry) in former {
+            drop(self.data.checkout(db, &key));
+            if let Some(entry) = entry {
+                self.data.checkin(db, entry);
+            }
+        }
+        drop(self.data.effects.take());
+        self.touched.clear();
+    }
+
     /// Logs what was done and gives everything back; the batch that replies about it wait for.
     pub fn end(mut self) -> BatchId {
         let home = self.drain_by_owner();

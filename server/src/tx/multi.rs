@@ -10,7 +10,7 @@
 
 use std::sync::atomic::Ordering;
 
-use ringstone_engine::cmd::Flags;
+use ringstone_engine::cmd::{Acl, Flags};
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::num::parse_i64;
 use ringstone_engine::{ArgBuf, Args, Error, Reply, Tree};
@@ -255,6 +255,8 @@ impl Shard {
         let mut keys: Vec<LentKey> = Vec::new();
         let mut whole = false;
         for Queued { entry, args, db } in &queue.commands {
+            // What a script touches is only known when it has run, and it cannot run twice here.
+            whole |= is_script(entry);
             if matches!(entry.run, Run::Data(_)) {
                 whole |= self.needs_whole(entry, args.as_args());
                 keys.extend(self.lent_keys(*db, entry, args.as_args()));
@@ -301,6 +303,10 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
                 let mut this = shard.borrow_mut();
                 this.remember_of(id, entry, args, bytes.len() - from);
                 this.show_of(id, entry, Some(*db), args);
+            }
+            Run::Host(_) if is_script(entry) => {
+                let tree = run_script(&mut held, id, *db, args).await;
+                tree.write_to(&mut RespReply::new(&mut bytes, resp3));
             }
             Run::Host(run) => {
                 let began = shard.borrow().measure.now();
@@ -382,6 +388,27 @@ async fn run_host(shard: &ShardRef, id: ConnId, run: crate::cmd::Run, args: Args
         }
     };
     HostReply::Tree(task.await)
+}
+
+fn is_script(entry: &Entry) -> bool {
+    entry.spec.acl.contains(Acl::SCRIPTING) && entry.spec.flags.contains(Flags::NO_MANDATORY_KEYS)
+}
+
+/// Runs a script or function in what EXEC holds.
+async fn run_script(held: &mut Held, id: ConnId, db: usize, args: Args<'_>) -> Tree {
+    let program = {
+        let mut this = held.shard().borrow_mut();
+        let Some(mut conn) = this.conns.take(id) else { return Tree::Null };
+        let selected = std::mem::replace(&mut conn.db, db);
+        let program = crate::cmd::script::program_of(&mut this, &conn, args);
+        conn.db = selected;
+        this.conns.put_back(conn);
+        program
+    };
+    match program {
+        Ok(program) => crate::script::run_in(held, &program).await.unwrap_or(Tree::Null),
+        Err(error) => Tree::Error(error),
+    }
 }
 
 /// True when a command is one of those that MULTI does not queue.

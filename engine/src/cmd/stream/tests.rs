@@ -44,7 +44,7 @@ fn render(tree: &Tree) -> String {
         Tree::Error(_) | Tree::Double(_) | Tree::Bool(_) | Tree::Set(_) | Tree::Push(_) => {
             format!("{tree:?}")
         }
-        Tree::Verbatim(..) => format!("{tree:?}"),
+        Tree::Verbatim(..) | Tree::BigNumber(_) => format!("{tree:?}"),
     }
 }
 

@@ -75,7 +75,8 @@ fn render(tree: &Tree) -> String {
         | Tree::Set(_)
         | Tree::Push(_)
         | Tree::Bool(_)
-        | Tree::Verbatim(..) => {
+        | Tree::Verbatim(..)
+        | Tree::BigNumber(_) => {
             format!("{tree:?}")
         }
     }

@@ -22,6 +22,7 @@ const NEWER: &[&str] = &[
     "commandlog|len",
     "commandlog|reset",
     "commandlog|help",
+    "script|show",
 ];
 
 /// All commands and subcommands.
@@ -67,7 +68,8 @@ fn value(tree: &Tree) -> Value {
         | Tree::Push(_)
         | Tree::Double(_)
         | Tree::Bool(_)
-        | Tree::Verbatim(..) => panic!("{tree:?} in a reply of COMMAND"),
+        | Tree::Verbatim(..)
+        | Tree::BigNumber(_) => panic!("{tree:?} in a reply of COMMAND"),
     }
 }
 

@@ -1,0 +1,23 @@
+//! Scripts and functions.
+
+mod call;
+mod eval;
+mod function;
+mod function_text;
+mod manage;
+
+use super::HostCommand;
+
+pub use call::program_of;
+
+/// The family's commands.
+pub const COMMANDS: &[&HostCommand] = &[
+    &eval::EVAL,
+    &eval::EVAL_RO,
+    &eval::EVALSHA,
+    &eval::EVALSHA_RO,
+    &eval::FCALL,
+    &eval::FCALL_RO,
+    &function::FUNCTION,
+    &manage::SCRIPT,
+];

@@ -1,0 +1,208 @@
+//! A program in what a transaction holds: keys of any shards, or the whole keyspace.
+
+use std::sync::Arc;
+
+use ringstone_engine::cmd::{Flags, Scope};
+use ringstone_engine::keyspace::Mode;
+use ringstone_engine::reply::TreeSink;
+use ringstone_engine::{Error, Tree};
+use ringstone_script::{Answer, Done, Interpreter, Step};
+
+use super::here::{COPY_BYTES_MAX, Former, announce, give_way, to_tree, unwind};
+use super::program::{FIRST_KEY, Program};
+use super::running::Running;
+use super::turn::{Asked, Called, HostReply, Turn};
+use crate::cmd::Outcome;
+use crate::conn::Conn;
+use crate::shard::{Shard, ShardRef};
+use crate::table::Run;
+use crate::tx::held::{Call, Held, LentKey};
+
+impl Shard {
+    /// Starts a program that waits for what it needs; the connection waits for it.
+    pub(super) fn start_held(
+        &mut self,
+        conn: &mut Conn,
+        program: Program,
+    ) -> Result<Outcome, Error> {
+        let me = self.me().ok_or(Error::text("ERR the server is shutting down"))?;
+        self.stats.transactions += 1;
+        conn.blocked = true;
+        self.queues.spawn(run(me, program));
+        Ok(Outcome::Silent)
+    }
+
+    fn keys_of(&self, program: &Program) -> Vec<LentKey> {
+        let args = program.words.as_args();
+        let keys = args.iter_from(FIRST_KEY).take(program.keys);
+        keys.map(|key| (self.shared.slots.shard_of_key(key), program.caller.db, key.to_vec()))
+            .collect()
+    }
+}
+
+/// Runs a program whose connection waits, and replies.
+pub(super) async fn run(shard: ShardRef, program: Program) {
+    let conn = program.caller.conn;
+    loop {
+        let whole = program.keys == 0 || program.known.wants_whole.get();
+        let mut held = if whole {
+            Held::whole(&shard).await
+        } else {
+            let keys = shard.borrow().keys_of(&program);
+            Held::keys(&shard, keys).await
+        };
+        match run_in(&mut held, &program).await {
+            Some(tree) => {
+                let batch = held.end();
+                shard.borrow_mut().finish(conn, &tree, batch);
+                return;
+            }
+            // What it did is undone: what is logged now is nothing.
+            None => drop(held.end()),
+        }
+    }
+}
+
+/// Runs a program in what is held. None: it needs the whole keyspace, and nothing of it is left.
+pub(crate) async fn run_in(held: &mut Held, program: &Program) -> Option<Tree> {
+    let shard = ShardRef::clone(held.shard());
+    let kind = program.what.kind();
+    let turn = shard.borrow_mut().wait_for_interpreter(kind);
+    if let Some(turn) = turn {
+        turn.await;
+    }
+    let ready = {
+        let mut this = shard.borrow_mut();
+        match this.take_interpreter(kind) {
+            Ok(mut interpreter) => match this.make_ready(&mut interpreter, program) {
+                Ok(()) => Ok(interpreter),
+                Err(error) => {
+                    this.give_interpreter(kind, interpreter);
+                    Err(error)
+                }
+            },
+            Err(why) => Err(Error::owned(why)),
+        }
+    };
+    let interpreter = match ready {
+        Ok(interpreter) => interpreter,
+        Err(error) => return Some(Tree::Error(error)),
+    };
+    let turn = Turn::new(program);
+    let mut run = Session { program, turn, interpreter, former: Vec::new(), running: None };
+    let done = run.drive(held).await;
+    let Session { turn, mut interpreter, former, running, .. } = run;
+    let mut this = shard.borrow_mut();
+    if let Some(running) = running {
+        this.shared.running.remove(&running);
+        this.scripts_aside -= 1;
+    }
+    if done.is_none() {
+        unwind(&mut interpreter);
+        held.undo(former);
+        program.known.wants_whole.set(true);
+    } else {
+        program.known.touches_nothing.set(program.keys == 0 && !turn.touched);
+    }
+    this.give_interpreter(kind, interpreter);
+    done.map(to_tree)
+}
+
+struct Session<'a> {
+    program: &'a Program,
+    turn: Turn,
+    interpreter: Interpreter,
+    former: Vec<Former>,
+    running: Option<Arc<Running>>,
+}
+
+impl Session<'_> {
+    /// None: it needs what is not held.
+    async fn drive(&mut self, held: &mut Held) -> Option<Done> {
+        let shard = ShardRef::clone(held.shard());
+        let mut step = self.interpreter.start(self.program.job());
+        loop {
+            let ask = match step {
+                Step::Done(done, bytes) => {
+                    shard.borrow_mut().scripts.engine(self.program.what.kind()).bytes = bytes;
+                    return Some(done);
+                }
+                Step::Ask(ask) => ask,
+            };
+            let asked = self.turn.ask(&mut shard.borrow_mut(), ask);
+            let answer = match asked {
+                Asked::Answer(answer) => answer,
+                Asked::Tick => self.tick(&shard, held.is_whole()).await,
+                Asked::Call(call) => match call.entry.run {
+                    Run::Host(_) => {
+                        let reply = shard.borrow_mut().run_host_for_script(&mut self.turn, &call);
+                        Answer::Reply(match reply {
+                            HostReply::Tree(tree) => tree,
+                            HostReply::Later(task) => task.await,
+                        })
+                    }
+                    Run::Data(_) => Answer::Reply(self.call(held, &call).await?),
+                },
+            };
+            step = self.interpreter.answer(answer);
+        }
+    }
+
+    async fn tick(&mut self, shard: &ShardRef, has_whole: bool) -> Answer {
+        let running = match &self.running {
+            Some(running) => Arc::clone(running),
+            None => {
+                let mut this = shard.borrow_mut();
+                let running = announce(&this, self.program, &self.turn, has_whole);
+                this.scripts_aside += 1;
+                self.running = Some(Arc::clone(&running));
+                running
+            }
+        };
+        give_way(shard, &running, &self.turn).await
+    }
+
+    async fn call(&mut self, held: &mut Held, call: &Called) -> Option<Tree> {
+        let (entry, args, resp3) = (call.entry, call.words.as_args(), call.resp3);
+        let (db, no_touch) = (self.turn.caller.db, self.turn.caller.no_touch);
+        let call = Call { db, resp3, no_touch, entry, args };
+        if !held.is_whole() && !self.prepare_undo(held, &call) {
+            return None;
+        }
+        let mut sink = TreeSink::new(resp3);
+        let kept = (!self.turn.logs).then(|| held.data().effects.take());
+        let ran = held.run_any(&call, &mut sink).await;
+        if let Some(kept) = kept {
+            drop(std::mem::replace(&mut held.data().effects, kept));
+        }
+        ran.then(|| sink.into_reply())
+    }
+
+    /// Makes sure that a call needs nothing but what is held, and that what it changes can be put back.
+    fn prepare_undo(&mut self, held: &mut Held, call: &Call<'_>) -> bool {
+        let derived = call.entry.spec.derived_keys.is_some_and(|keys| (keys.wanted)(call.args));
+        if !matches!(call.entry.spec.scope, Scope::Keys) || derived || !held.has_keys_of(call) {
+            return false;
+        }
+        if !call.entry.spec.flags.contains(Flags::WRITE) {
+            return true;
+        }
+        let (keys, now_ms) = {
+            let this = held.shard().borrow();
+            (this.lent_keys(call.db, call.entry, call.args), this.now_ms)
+        };
+        for (_, db, key) in keys {
+            if self.former.iter().any(|(at, known, _)| *at == db && *known == key) {
+                continue;
+            }
+            let mut view = held.data().db(db, now_ms, Mode::Live);
+            let entry = view.peek(&key);
+            if entry.is_some_and(|entry| entry.memory_bytes() > COPY_BYTES_MAX) {
+                return false;
+            }
+            let entry = entry.cloned();
+            self.former.push((db, key, entry));
+        }
+        true
+    }
+}

@@ -1,0 +1,211 @@
+//! One run of a program: what its calls are allowed, and how they are run.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringstone_engine::cmd::Flags;
+use ringstone_engine::{ArgBuf, Args, Tree};
+use ringstone_script::{Answer, Ask, ScriptFlags};
+
+use super::program::{Caller, Program};
+use super::reply;
+use crate::cmd::{Host, Outcome};
+use crate::conn::{Conn, ConnId};
+use crate::shard::Shard;
+use crate::table::{Entry, Run};
+
+/// How long a library may take to load.
+const LOAD_TIME: Duration = Duration::from_millis(500);
+/// How long a script runs before it gives way to others for the first time.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// A run.
+pub(super) struct Turn {
+    pub(super) caller: Caller,
+    read_only: bool,
+    /// It may take memory above the limit.
+    allows_oom: bool,
+    /// It has called a command that writes.
+    pub(super) wrote: bool,
+    /// It has called a command of the engine.
+    pub(super) touched: bool,
+    /// What it writes is logged.
+    pub(super) logs: bool,
+    began: Instant,
+}
+
+/// A call that may be run.
+pub(super) struct Called {
+    pub(super) entry: &'static Entry,
+    pub(super) words: ArgBuf,
+    pub(super) resp3: bool,
+}
+
+/// What comes of a question.
+pub(super) enum Asked {
+    /// This answer.
+    Answer(Answer),
+    /// A command is to be run.
+    Call(Called),
+    /// It has run long enough for now.
+    Tick,
+}
+
+/// The reply of a command of the server.
+pub(super) enum HostReply {
+    Tree(Tree),
+    Later(Pin<Box<dyn Future<Output = Tree>>>),
+}
+
+impl Turn {
+    pub(super) fn new(program: &Program) -> Turn {
+        Turn {
+            caller: program.caller.clone(),
+            read_only: program.only_reads(),
+            allows_oom: program.known.flags.contains(ScriptFlags::ALLOW_OOM),
+            wrote: false,
+            touched: false,
+            logs: true,
+            began: Instant::now(),
+        }
+    }
+
+    /// Since when it runs.
+    pub(super) fn duration(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Answers what needs no data.
+    pub(super) fn ask(&mut self, shard: &mut Shard, ask: Ask) -> Asked {
+        match ask {
+            Ask::Call { words, resp3 } => match self.admit(shard, words.as_args()) {
+                Ok(entry) => Asked::Call(Called { entry, words, resp3 }),
+                Err(why) => Asked::Answer(Answer::Refused(why)),
+            },
+            Ask::MayCall(words) => Asked::Answer(match find(shard, words.as_args()) {
+                Some(entry) => {
+                    Answer::Allowed(self.caller.user.may(entry, words.as_args()).is_ok())
+                }
+                None => Answer::Nothing,
+            }),
+            Ask::SetReplication { log } => {
+                self.logs = log;
+                Asked::Answer(Answer::Nothing)
+            }
+            Ask::Log { level, text } => {
+                log(level, &text);
+                Asked::Answer(Answer::Nothing)
+            }
+            Ask::Tick if self.began.elapsed() < PATIENCE => Asked::Answer(Answer::Nothing),
+            Ask::Tick => Asked::Tick,
+        }
+    }
+
+    fn admit(&mut self, shard: &mut Shard, words: Args<'_>) -> Result<&'static Entry, String> {
+        let Some(entry) = find(shard, words) else {
+            return Err("Unknown Redis command called from script".to_owned());
+        };
+        let flags = entry.spec.flags;
+        if !entry.spec.arity_fits(words.len()) {
+            return Err("Wrong number of args calling Redis command from script".to_owned());
+        }
+        if flags.contains(Flags::NOSCRIPT) {
+            return Err("This Redis command is not allowed from script".to_owned());
+        }
+        if !self.caller.user.is_unrestricted() {
+            let client = shard.client_of_script(&self.caller, false);
+            let permitted = shard.permit_in_script(&client, entry, words);
+            shard.scripts.client = Some(client);
+            permitted.map_err(|error| format!("-{error}"))?;
+        }
+        if self.read_only && flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE) {
+            return Err("Write commands are not allowed from read-only scripts.".to_owned());
+        }
+        if flags.contains(Flags::WRITE) && !self.wrote {
+            let on_save_error = shard.config.stop_writes_on_bgsave_error;
+            let writable = shard.commit.check_writable(on_save_error, &shard.shared.saving);
+            writable.map_err(|error| format!("-{error}"))?;
+        }
+        if flags.contains(Flags::DENYOOM) && !self.wrote && !self.allows_oom && shard.room.is_out()
+        {
+            return Err(format!("-{}", crate::room::out_of_memory()));
+        }
+        self.wrote |= flags.contains(Flags::WRITE);
+        self.touched |= matches!(entry.run, Run::Data(_));
+        Ok(entry)
+    }
+}
+
+fn find(shard: &Shard, words: Args<'_>) -> Option<&'static Entry> {
+    let top = shard.table.find(words.at(0))?;
+    if top.subs.is_empty() {
+        return Some(top);
+    }
+    if words.len() < 2 { Some(top) } else { top.sub(words) }
+}
+
+fn log(level: u8, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    match level {
+        0 => tracing::trace!("{text}"),
+        1 => tracing::debug!("{text}"),
+        2 => tracing::info!("{text}"),
+        _ => tracing::warn!("{text}"),
+    }
+}
+
+/// Answers a library that is being loaded.
+pub(super) fn answer_loading(ask: Ask, began: Instant) -> Answer {
+    match ask {
+        Ask::Tick if began.elapsed() > LOAD_TIME => Answer::Stop("FUNCTION LOAD timeout"),
+        Ask::Log { level, text } => {
+            log(level, &text);
+            Answer::Nothing
+        }
+        Ask::Call { .. } | Ask::MayCall(_) | Ask::SetReplication { .. } | Ask::Tick => {
+            Answer::Nothing
+        }
+    }
+}
+
+impl Shard {
+    /// The connection for which scripts call commands of the server.
+    fn client_of_script(&mut self, caller: &Caller, resp3: bool) -> Box<Conn> {
+        let mut client = self.scripts.client.take().unwrap_or_else(|| {
+            // No connection has this slot, so that nothing is ever sent to it.
+            let id = ConnId { slot: 0x00ff_ffff, generation: u32::MAX };
+            let user = Arc::clone(&caller.user);
+            Box::new(Conn::new(id, 0, -1, true, self.now_ms, user))
+        });
+        client.authenticated = true;
+        client.client_id = caller.client_id;
+        client.user = Arc::clone(&caller.user);
+        client.db = caller.db;
+        client.resp3 = resp3;
+        client.dirty = true;
+        client.in_exec = true;
+        client
+    }
+
+    /// Runs a command of the server for a script.
+    pub(super) fn run_host_for_script(&mut self, turn: &mut Turn, call: &Called) -> HostReply {
+        let Run::Host(run) = call.entry.run else { return HostReply::Tree(Tree::Null) };
+        let mut client = self.client_of_script(&turn.caller, call.resp3);
+        let mark = client.reply_mark();
+        let args = call.words.as_args();
+        let outcome = run(&mut Host { shard: self, conn: &mut client }, args);
+        let bytes = client.reply_buffer().split_off(mark);
+        turn.caller.db = client.db;
+        self.scripts.client = Some(client);
+        if !matches!(outcome, Ok(Outcome::Later(_))) {
+            self.note_call(call.entry, outcome.as_ref().err());
+        }
+        match outcome {
+            Ok(Outcome::Later(task)) => HostReply::Later(task),
+            Ok(Outcome::Done | Outcome::Silent) => HostReply::Tree(reply::read(&bytes)),
+            Err(error) => HostReply::Tree(Tree::Error(error)),
+        }
+    }
+}
