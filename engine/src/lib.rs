@@ -15,6 +15,7 @@ pub mod args;
 pub mod cmd;
 pub mod effect;
 pub mod error;
+pub mod geo;
 pub mod glob;
 pub mod hll;
 pub mod keyspace;

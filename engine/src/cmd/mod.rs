@@ -10,6 +10,7 @@ pub mod spec;
 
 pub mod bitmap;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
 pub mod list;
@@ -44,6 +45,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     generic::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    geo::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,

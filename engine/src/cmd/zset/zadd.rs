@@ -88,7 +88,8 @@ enum Outcome {
     Refused,
 }
 
-fn zadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
+/// ZADD, which GEOADD becomes as well.
+pub(in crate::cmd) fn zadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let mut options = Options::default();
     let mut at = 2;
     loop {
