@@ -184,7 +184,9 @@ impl<'a> Query<'a> {
         if self.store_at.is_some() && (self.with_distance || self.with_hash || self.with_place) {
             let what = match self.form {
                 Form::SearchStore => "GEOSEARCHSTORE",
-                _ => "STORE option in GEORADIUS",
+                Form::Around { .. } | Form::AroundMember { .. } | Form::Search => {
+                    "STORE option in GEORADIUS"
+                }
             };
             return Err(Error::owned(format!(
                 "ERR {what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"

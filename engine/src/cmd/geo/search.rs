@@ -70,10 +70,8 @@ fn search(set: &ZSet, shape: &Shape, limit: usize) -> Vec<Found> {
 fn put_in_order(found: &mut Vec<Found>, query: &Query<'_>) {
     let count = if query.count == 0 { found.len() } else { query.count.min(found.len()) };
     // The nearest of some places are nothing without an order; of any places they are.
-    let order = match query.order {
-        Order::Any if query.count > 0 && !query.any => Order::Nearest,
-        order => order,
-    };
+    let limited = query.count > 0 && !query.any;
+    let order = if limited && query.order == Order::Any { Order::Nearest } else { query.order };
     let nearest = |a: &Found, b: &Found| a.distance_m.total_cmp(&b.distance_m);
     let farthest = |a: &Found, b: &Found| nearest(b, a);
     match (order, count == found.len()) {
