@@ -208,6 +208,11 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
+    /// True for GEOSEARCH and GEOSEARCHSTORE.
+    pub(super) fn is_search(&self) -> bool {
+        self.form.is_search()
+    }
+
     /// What is looked for; nothing where there was no set to take the middle from.
     pub(super) fn shape(&self) -> Option<Shape> {
         let (extent, unit_m) = self.extent?;

@@ -7,7 +7,7 @@ use crate::cmd::generic::delete;
 use crate::cmd::zset::ZADD;
 use crate::error::CmdResult;
 use crate::geo::{self, Point, Shape};
-use crate::keyspace::Ctx;
+use crate::keyspace::{Classes, Ctx, OPCODE_DEL};
 use crate::num::{DoubleBuffer, format_f64};
 use crate::types::{Object, ZSet};
 
@@ -109,9 +109,12 @@ fn reply(ctx: &mut Ctx<'_>, query: &Query<'_>, found: &[Found], unit_m: f64) {
 /// Stores places, or their distances, in place of whatever `key` holds. The effect does not name the source.
 fn store(ctx: &mut Ctx<'_>, key: &[u8], query: &Query<'_>, found: Vec<Found>, unit_m: f64) {
     ctx.reply.len(found.len());
-    delete(&mut ctx.db, key);
     if found.is_empty() {
+        delete(&mut ctx.db, key);
         return;
+    }
+    if ctx.db.remove(key) {
+        ctx.db.effect(OPCODE_DEL, &[key]);
     }
     let limits = ctx.db.limits();
     let mut set = ZSet::new();
@@ -132,4 +135,6 @@ fn store(ctx: &mut Ctx<'_>, key: &[u8], query: &Query<'_>, found: Vec<Found>, un
         ctx.db.effect(ZADD.spec.opcode, &effect);
     }
     ctx.db.set(key, set.into_value(), None);
+    let event = if query.is_search() { "geosearchstore" } else { "georadiusstore" };
+    ctx.db.notify(Classes::ZSET, event, key);
 }
