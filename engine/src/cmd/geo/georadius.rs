@@ -240,7 +240,7 @@ pub static GEORADIUSBYMEMBER_RO: Command = Command {
         examples: &[
             ("GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania", "(integer) 2"),
             (
-                "GEORADIUSBYMEMBER_RO g Catania 200 km WITHHASH",
+                "GEORADIUSBYMEMBER_RO g Catania 200 km WITHHASH ASC",
                 "1) 1) \"Catania\" 2) (integer) 3479447370796909 2) 1) \"Palermo\" 2) (integer) 3479099956230698",
             ),
         ],

@@ -92,7 +92,7 @@ pub static GEOSEARCH: Command = Command {
                 "1) 1) \"Catania\" 2) 1) \"15.08726745843887329\" 2) \"37.50266842333162032\"",
             ),
             (
-                "GEOSEARCH g BYRADIUS 1 km",
+                "GEOSEARCH g ASC WITHDIST BYRADIUS 1 km",
                 "(error) ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for GEOSEARCH",
             ),
             ("GEOSEARCH none FROMLONLAT 15 37 BYRADIUS 200 km", "(empty array)"),
