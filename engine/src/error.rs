@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::cmd::blocking::Block;
+
 /// What a command's `run` returns; its reply is already in the sink when it is `Ok`.
 pub type CmdResult = Result<(), Error>;
 
@@ -83,6 +85,10 @@ pub enum Error {
     /// A HyperLogLog whose registers are not 16384.
     #[error("INVALIDOBJ Corrupted HLL object detected")]
     CorruptHll,
+    /// No error: the command found nothing to take and has to wait. Whoever runs commands lets the client wait, or settles it
+    /// with [`without_waiting`](crate::cmd::blocking::without_waiting).
+    #[error("ERR the command waits for keys")]
+    WouldBlock(Box<Block>),
     /// Any other text, code first.
     #[error("{0}")]
     Text(Cow<'static, str>),

@@ -124,6 +124,8 @@ pub struct Conn {
     pub commands: u64,
     /// Waits for something before its next command may run.
     pub blocked: bool,
+    /// Place of a reply from another shard, where its command may wait; this connection stands by until then.
+    blocking_hop: Option<u64>,
     /// To be closed when all replies have left.
     pub close_after_reply: bool,
     /// Shut down; goes when the last request has completed.
@@ -186,6 +188,7 @@ impl Conn {
             last_command: "NULL",
             commands: 0,
             blocked: false,
+            blocking_hop: None,
             close_after_reply: false,
             closing: false,
             receiving: false,
@@ -279,6 +282,36 @@ impl Conn {
         }
         self.pending.push_back(Pending::Waiting { wanted });
         self.pending_first + self.pending.len() as u64 - 1
+    }
+
+    /// Runs no command until the reply of place `number` is there.
+    pub fn stand_by_hop(&mut self, number: u64) {
+        self.blocked = true;
+        self.blocking_hop = Some(number);
+    }
+
+    /// The reply of place `number` is there.
+    pub fn hop_is_over(&mut self, number: u64) {
+        if self.blocking_hop == Some(number) {
+            self.blocking_hop = None;
+            self.blocked = false;
+        }
+    }
+
+    /// The command of place `number` waits for keys. Its reply will be written where replies are by then, so that messages may
+    /// pass it.
+    pub fn hop_waits(&mut self, number: u64) {
+        if self.blocking_hop == Some(number) {
+            self.blocking_hop = None;
+            let at = number.checked_sub(self.pending_first).and_then(|at| usize::try_from(at).ok());
+            let place = at.and_then(|at| self.pending.get(at));
+            if matches!(place, Some(Pending::Waiting { wanted: false }))
+                && self.reply_mode == ReplyMode::On
+            {
+                self.reply_mode = ReplyMode::Skip;
+            }
+            self.fill_reply(number, Vec::new());
+        }
     }
 
     /// Replies that are still with other shards, or behind such.

@@ -6,6 +6,7 @@
 
 pub mod acl;
 pub mod ask;
+pub mod blocked;
 pub mod boot;
 pub mod checks;
 pub mod cmd;

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //!   effects ─> Touched ─> WATCH
+//!                      └> commands that wait for keys
 //! ```
 //!
 //! Invariant: the shard that owns a key is the one that observes it, before any later command can see the change.
@@ -89,6 +90,15 @@ impl Shard {
     /// Has everybody who observes learn what was changed since the last call.
     #[inline]
     pub(crate) fn observe(&mut self) {
+        self.observe_changes();
+        if self.blocked.queues.has_ready() {
+            self.serve_blocked(None);
+        }
+    }
+
+    /// The same, and nobody who waits is served yet.
+    #[inline]
+    pub(crate) fn observe_changes(&mut self) {
         self.publish_events();
         if self.keyspace.effects.is_observed() {
             let bytes = self.keyspace.effects.unseen().to_vec();
@@ -107,11 +117,12 @@ impl Shard {
     /// Something of this shard was changed.
     pub(crate) fn on_touched(&mut self, touched: Touched<'_>) {
         self.touch_watched(touched);
+        self.blocked.queues.touch(touched);
     }
 
     /// Whoever begins or ceases to observe something on this shard calls this.
     pub(crate) fn observers_changed(&mut self) {
-        let observes = !self.watches.is_empty();
+        let observes = !self.watches.is_empty() || !self.blocked.queues.is_empty();
         if observes != self.keyspace.effects.is_observed() {
             self.keyspace.effects.set_observed(observes);
             if observes {

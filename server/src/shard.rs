@@ -64,6 +64,8 @@ pub struct Shard {
     pub tx: Transactions,
     /// Questions to other shards.
     pub questions: crate::ask::Questions,
+    /// Who waits for keys.
+    pub blocked: crate::blocked::Blocked,
     /// WATCH.
     pub watches: crate::tx::watch::Watches,
     /// Counters.
@@ -139,6 +141,7 @@ impl Shard {
                 commit,
                 tx: Transactions::default(),
                 questions: crate::ask::Questions::default(),
+                blocked: crate::blocked::Blocked::default(),
                 watches: crate::tx::watch::Watches::default(),
                 stats: Stats::default(),
                 monitors: Vec::new(),
@@ -195,6 +198,8 @@ impl Shard {
             worked |= self.retry_stalled();
         }
         self.push_all_late();
+        worked |= self.end_late_waits();
+        worked |= self.resume_served();
         worked |= self.commit_and_reply();
         worked
     }

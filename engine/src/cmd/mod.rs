@@ -3,6 +3,7 @@
 //! A command is one file `cmd/<family>/<name>.rs` with its row and its `run`; the family's `mod.rs` names it twice.
 
 pub mod arg;
+pub mod blocking;
 pub(crate) mod collection_scan;
 pub mod merge;
 pub(crate) mod numbers;

@@ -372,7 +372,7 @@ impl Spec {
 
     /// True when an argument names another database (COPY's DB), so that its keys may be touched in any.
     pub fn names_database(&self) -> bool {
-        self.args.iter().any(|arg| arg.token == Some("DB"))
+        self.args.iter().any(|arg| arg.token == Some("DB") || arg.name == "db")
     }
 
     /// True when `argc` (name included) fits the arity.

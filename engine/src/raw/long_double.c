@@ -55,6 +55,14 @@ void ringstone_long_double_add(const void *a, const void *b, void *out) {
     store(out, load(a) + load(b));
 }
 
+/* The next integer that is not below value * factor; 1 when it fits. */
+int ringstone_long_double_ceil_times(const void *value, long long factor, long long *out) {
+    long double product = ceill(load(value) * (long double)factor);
+    if (!(product >= -0x1p63L && product < 0x1p63L)) return 0;
+    *out = (long long)product;
+    return 1;
+}
+
 int ringstone_long_double_is_finite(const void *value) {
     return isfinite(load(value)) != 0;
 }

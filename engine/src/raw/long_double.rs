@@ -18,6 +18,11 @@ unsafe extern "C" {
     fn ringstone_long_double_parse(text: *const c_char, len: usize, out: *mut c_void) -> c_int;
     fn ringstone_long_double_from_i64(value: c_longlong, out: *mut c_void);
     fn ringstone_long_double_add(a: *const c_void, b: *const c_void, out: *mut c_void);
+    fn ringstone_long_double_ceil_times(
+        value: *const c_void,
+        factor: c_longlong,
+        out: *mut c_longlong,
+    ) -> c_int;
     fn ringstone_long_double_is_finite(value: *const c_void) -> c_int;
     fn ringstone_long_double_format(value: *const c_void, out: *mut c_char, cap: usize) -> usize;
     fn ringstone_double_parse(text: *const c_char, len: usize, out: *mut f64) -> c_int;
@@ -59,6 +64,16 @@ impl LongDouble {
         // SAFETY: `out` is a block of 16 valid bytes, which the shim reads.
         let finite = unsafe { ringstone_long_double_is_finite((&raw const out).cast()) };
         (finite == 1).then_some(out)
+    }
+
+    /// The product with `factor`, rounded up; nothing when it does not fit.
+    pub fn ceil_times(self, factor: i64) -> Option<i64> {
+        let mut out = 0;
+        // SAFETY: the shim reads the 16 bytes of `self`, and writes one integer to `out`.
+        let fits = unsafe {
+            ringstone_long_double_ceil_times((&raw const self).cast(), factor, &raw mut out)
+        };
+        (fits == 1).then_some(out)
     }
 
     /// The text that INCRBYFLOAT shows: 17 decimals, trailing zeros cut, never an exponent.
@@ -109,6 +124,17 @@ mod tests {
         assert_eq!(sum("inf", "1"), None);
         assert_eq!(sum("inf", "-inf"), None);
         assert_eq!(sum("1.1e4932", "1.1e4932"), None);
+    }
+
+    #[test]
+    fn products_are_rounded_up_and_checked() {
+        let times = |text: &str| LongDouble::parse(text.as_bytes())?.ceil_times(1000);
+        assert_eq!(times("0.07"), Some(70));
+        assert_eq!(times("-0.0001"), Some(0));
+        assert_eq!(times("1e-400"), Some(1));
+        assert_eq!(times("9223372036854775"), Some(9_223_372_036_854_775_000));
+        assert_eq!(times("9223372036854776"), None);
+        assert_eq!(times("-inf"), None);
     }
 
     #[test]

@@ -36,6 +36,7 @@ fn pinned(error: &Error) -> String {
         Error::OffsetRange => "ERR offset is out of range".into(),
         Error::NotHll => "WRONGTYPE Key is not a valid HyperLogLog string value.".into(),
         Error::CorruptHll => "INVALIDOBJ Corrupted HLL object detected".into(),
+        Error::WouldBlock(_) => "ERR the command waits for keys".into(),
         Error::Text(text) => text.to_string(),
     }
 }

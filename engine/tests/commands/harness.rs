@@ -46,7 +46,8 @@ impl Shard {
     fn call(&mut self, db: usize, command: &Command, args: Args<'_>, mode: Mode) -> Tree {
         let mut sink = TreeSink::new(false);
         let mut ctx = Ctx { db: self.keyspace.db(db, NOW_MS, mode), reply: &mut sink };
-        match (command.run)(&mut ctx, args) {
+        let result = (command.run)(&mut ctx, args);
+        match cmd::blocking::without_waiting(result, ctx.reply) {
             Err(error) => Tree::Error(error),
             Ok(()) => {
                 let mut replies = sink.into_replies();

@@ -8,6 +8,7 @@
     reason = "test code, of which clippy only knows the parts marked as tests"
 )]
 
+mod blocking;
 mod collections;
 mod effects;
 mod errors;

@@ -4,6 +4,7 @@ mod info;
 mod kill;
 mod pause;
 mod settings;
+mod unblock;
 
 use ringstone_engine::Error;
 use ringstone_engine::cmd::{Acl, Flags, Group, Spec};
@@ -42,6 +43,7 @@ static CLIENT: HostCommand = HostCommand {
         &kill::KILL,
         &pause::PAUSE,
         &pause::UNPAUSE,
+        &unblock::UNBLOCK,
         &HELP,
     ],
 };
@@ -103,6 +105,8 @@ static HELP: HostCommand = HostCommand {
                 "    Name the client library of the current connection.",
                 "SETNAME <name>",
                 "    Assign the name <name> to the current connection.",
+                "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+                "    Unblock the specified blocked client.",
                 "UNPAUSE",
                 "    Stop the current client pause, resuming traffic.",
             ],

@@ -1,12 +1,14 @@
 //! Step 5: the command runs, on the shard that has its keys.
 
 use ringstone_engine::cmd::Scope;
+use ringstone_engine::cmd::blocking::Block;
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::reply::TreeSink;
 use ringstone_engine::{Args, Ctx, Error, Keyspace, Reply, Tree};
 use ringstone_proto::resp::Encoder;
 
 use super::route::key_hash;
+use crate::blocked::Asker;
 use crate::conn::{BatchId, Conn, ConnId};
 use crate::msg::{Hop, Msg};
 use crate::shard::Shard;
@@ -71,8 +73,26 @@ impl Reply for RespReply<'_> {
     }
 }
 
-/// Runs an engine command on a keyspace; its error, if any, is written as the reply and returned.
+/// Runs an engine command on a keyspace; its error, if any, is written as the reply and returned. It does not wait for anything.
 pub fn run_data(
+    keyspace: &mut Keyspace,
+    db: usize,
+    now_ms: i64,
+    entry: &Entry,
+    args: Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), Error> {
+    match run_or_wait(keyspace, db, now_ms, entry, args, reply) {
+        Err(Error::WouldBlock(block)) => {
+            block.reply_at_once(reply);
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// The same for who can let the client wait: [`Error::WouldBlock`] is no reply.
+pub fn run_or_wait(
     keyspace: &mut Keyspace,
     db: usize,
     now_ms: i64,
@@ -83,7 +103,9 @@ pub fn run_data(
     let Run::Data(run) = entry.run else { return Ok(()) };
     let mut ctx = Ctx { db: keyspace.db(db, now_ms, Mode::Live), reply };
     let result = run(&mut ctx, args);
-    if let Err(error) = &result {
+    if let Err(error) = &result
+        && !matches!(error, Error::WouldBlock(_))
+    {
         ctx.reply.error(error);
     }
     result
@@ -101,9 +123,20 @@ impl Shard {
         let (db, resp3) = (conn.db, conn.resp3);
         let mark = conn.reply_mark();
         self.keyspace.set_quiet(conn.no_touch);
-        let batch = match cursor_shard {
-            None => self.run_and_note(db, resp3, entry, args, conn.reply_buffer()),
-            Some(shard) => self.run_cursor(db, resp3, entry, args, shard, conn.reply_buffer()),
+        let ran = match cursor_shard {
+            None => {
+                let mut reply = RespReply::new(conn.reply_buffer(), resp3);
+                self.run_or_wait_and_note(db, entry, args, &mut reply)
+            }
+            Some(shard) => Ok(self.run_cursor(db, resp3, entry, args, shard, conn.reply_buffer())),
+        };
+        let batch = match ran {
+            Ok(batch) => batch,
+            Err(block) => {
+                // What had expired is gone; who minds learns it first.
+                self.observe();
+                return self.wait_here(conn, (entry, args), *block);
+            }
         };
         if batch > 0 {
             conn.hold_since(mark, batch);
@@ -136,12 +169,22 @@ impl Shard {
         let Hop { origin, conn, number, db, resp3, no_touch, entry, args } = hop;
         let mut bytes = Vec::new();
         self.keyspace.set_quiet(no_touch);
-        let batch = match entry.spec.scope {
+        let ran = match entry.spec.scope {
             Scope::Cursor(_) => {
-                self.run_cursor(db, resp3, entry, args.as_args(), self.index, &mut bytes)
+                Ok(self.run_cursor(db, resp3, entry, args.as_args(), self.index, &mut bytes))
             }
             Scope::Keys | Scope::All(_) => {
-                self.run_and_note(db, resp3, entry, args.as_args(), &mut bytes)
+                let mut reply = RespReply::new(&mut bytes, resp3);
+                self.run_or_wait_and_note(db, entry, args.as_args(), &mut reply)
+            }
+        };
+        let batch = match ran {
+            Ok(batch) => batch,
+            Err(block) => {
+                self.observe();
+                let asker =
+                    Asker { home: origin, conn, entry, args: args.as_args(), db, resp3, no_touch };
+                return self.wait_for_hop(asker, number, *block);
             }
         };
         self.remember_there(origin, conn, entry, args.as_args(), bytes.len());
@@ -153,13 +196,14 @@ impl Shard {
     pub(crate) fn on_hop_reply(&mut self, id: ConnId, number: u64, bytes: Vec<u8>) {
         let Some(mut conn) = self.conns.take(id) else { return };
         conn.fill_reply(number, bytes);
+        conn.hop_is_over(number);
         self.mark_dirty(&mut conn);
         self.go_on(&mut conn);
         self.settle(conn);
     }
 
     /// Runs a command and says for which batch its reply has to wait: the open one if it wrote, the one that wrote its keys
-    /// last if that is not safe yet, else none (0).
+    /// last if that is not safe yet, else none (0). It does not wait for anything.
     pub(crate) fn run_and_note(
         &mut self,
         db: usize,
@@ -179,11 +223,29 @@ impl Shard {
         args: Args<'_>,
         reply: &mut dyn Reply,
     ) -> BatchId {
+        self.run_or_wait_and_note(db, entry, args, reply).unwrap_or_else(|block| {
+            block.reply_at_once(reply);
+            0
+        })
+    }
+
+    /// The same for who can let the client wait.
+    fn run_or_wait_and_note(
+        &mut self,
+        db: usize,
+        entry: &Entry,
+        args: Args<'_>,
+        reply: &mut dyn Reply,
+    ) -> Result<BatchId, Box<Block>> {
         let before = self.keyspace.effects.count();
-        let result = run_data(&mut self.keyspace, db, self.now_ms, entry, args, reply);
+        let result = run_or_wait(&mut self.keyspace, db, self.now_ms, entry, args, reply);
+        if let Err(Error::WouldBlock(block)) = result {
+            self.note_call(entry, None);
+            return Err(block);
+        }
         self.note_call(entry, result.as_ref().err());
         let wrote = self.keyspace.effects.count() != before;
-        self.note(entry, args, wrote)
+        Ok(self.note(entry, args, wrote))
     }
 
     fn run_cursor(

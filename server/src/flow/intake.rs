@@ -176,6 +176,7 @@ impl Shard {
     pub(crate) fn close(&mut self, conn: &mut Conn) {
         if !conn.closing {
             conn.closing = true;
+            self.forget_wait(conn);
             self.drop_subscriptions(conn);
             self.stop_monitoring(conn);
             socket::shutdown(conn.fd);

@@ -58,17 +58,26 @@ impl Shard {
 
     fn finish_with(&mut self, id: ConnId, batch: BatchId, write: impl FnOnce(&mut Conn)) {
         let Some(mut conn) = self.conns.take(id) else { return };
-        let mark = conn.reply_mark();
-        write(&mut conn);
-        if batch > 0 {
-            conn.hold_since(mark, batch);
-        }
-        self.after_reply(&mut conn, mark);
-        conn.blocked = false;
-        self.mark_dirty(&mut conn);
+        self.write_late(&mut conn, batch, write);
         self.go_on(&mut conn);
         self.settle(conn);
         self.wake();
+    }
+
+    /// Writes the reply to a connection that was set aside; its next command may run.
+    pub(crate) fn write_late_reply(&mut self, conn: &mut Conn, reply: &[u8], batch: BatchId) {
+        self.write_late(conn, batch, |conn| conn.reply_buffer().extend_from_slice(reply));
+    }
+
+    fn write_late(&mut self, conn: &mut Conn, batch: BatchId, write: impl FnOnce(&mut Conn)) {
+        let mark = conn.reply_mark();
+        write(conn);
+        if batch > 0 {
+            conn.hold_since(mark, batch);
+        }
+        self.after_reply(conn, mark);
+        conn.blocked = false;
+        self.mark_dirty(conn);
     }
 
     /// Sends what may leave, of all connections that changed.

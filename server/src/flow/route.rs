@@ -92,6 +92,9 @@ impl Shard {
     fn hop(&mut self, conn: &mut Conn, owner: usize, entry: &'static Entry, args: Args<'_>) {
         self.stats.hops += 1;
         let number = conn.expect_reply();
+        if entry.spec.flags.contains(Flags::BLOCKING) {
+            conn.stand_by_hop(number);
+        }
         let (origin, id, db, resp3) = (self.index, conn.id, conn.db, conn.resp3);
         let (no_touch, args) = (conn.no_touch, ArgBuf::from(args));
         let hop = Hop { origin, conn: id, number, db, resp3, no_touch, entry, args };

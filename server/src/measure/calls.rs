@@ -90,6 +90,14 @@ impl CallTable {
         }
     }
 
+    /// A command that had run so far as to wait has ended.
+    pub fn note_end(&mut self, entry: &Entry, ns: u64, failed: bool) {
+        if let Some(cell) = self.cells.get_mut(usize::from(entry.id)) {
+            cell.ns += ns;
+            cell.failed += u64::from(failed);
+        }
+    }
+
     /// A command was refused before it ran.
     pub fn note_rejected(&mut self, entry: &Entry) {
         if let Some(cell) = self.cells.get_mut(usize::from(entry.id)) {

@@ -147,6 +147,18 @@ impl Shard {
         }
     }
 
+    /// A command that has waited is over; its end began at `began`.
+    pub(crate) fn note_call_end(&mut self, entry: &Entry, began: u64, failure: Option<&Error>) {
+        let measure = &mut self.measure;
+        measure.since = measure.ticker.now();
+        let ns = measure.ticker.ns(measure.since.saturating_sub(began));
+        measure.last_ns = ns;
+        measure.calls.note_end(entry, ns, failure.is_some());
+        if let Some(error) = failure {
+            self.note_error(error);
+        }
+    }
+
     /// An error reply.
     #[cold]
     pub(crate) fn note_error(&mut self, error: &Error) {

@@ -15,14 +15,15 @@ use std::sync::atomic::Ordering;
 use ringstone_engine::cmd::Scope;
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::raw::Entry as KeyEntry;
-use ringstone_engine::{ArgBuf, Args, Effects, Keyspace, Reply, Tree};
+use ringstone_engine::{ArgBuf, Args, Effects, Error, Keyspace, Reply, Tree};
 
 use super::global::{run_on, take_all};
 use crate::conn::BatchId;
-use crate::flow::execute::{carry_shard, run_data};
+use crate::flow::execute::{carry_shard, run_or_wait};
 use crate::flow::route::split_cursor;
 use crate::msg::{Msg, Part, TxDone, TxWork, WholeRun};
 use crate::observe::{Touched, each_touched};
+use crate::rt::oneshot;
 use crate::shard::{Shard, ShardRef};
 use crate::table::Entry;
 
@@ -65,7 +66,13 @@ impl Held {
     pub async fn keys(shard: &ShardRef, mut keys: Vec<LentKey>) -> Held {
         keys.sort_unstable();
         keys.dedup();
-        let (number, lent) = borrow_keys(shard, &keys).await;
+        let asked = shard.borrow_mut().ask_for_keys(&keys);
+        Held::asked(shard, keys, asked).await
+    }
+
+    /// Waits for these keys, sorted and each once, which were asked for already.
+    pub async fn asked(shard: &ShardRef, keys: Vec<LentKey>, asked: Asked) -> Held {
+        let (number, lent) = borrow_keys(shard, &keys, asked).await;
         let mut owners: Vec<usize> = keys.iter().map(|key| key.0).collect();
         owners.dedup();
         let mut held = Held::new(shard, number, owners, false);
@@ -116,20 +123,43 @@ impl Held {
         needed.iter().all(|key| self.keys.binary_search(key).is_ok())
     }
 
-    /// Runs a command of the engine whose keys are all here; false when it failed.
+    /// Runs a command of the engine whose keys are all here; false when it failed. It does not wait for anything.
     pub fn run(&mut self, call: &Call<'_>, reply: &mut dyn Reply) -> bool {
+        match self.run_or_wait(call, reply) {
+            Ok(()) => true,
+            Err(Error::WouldBlock(block)) => {
+                block.reply_at_once(reply);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The same for who can let the client wait: [`Error::WouldBlock`] is no reply.
+    pub fn run_or_wait(&mut self, call: &Call<'_>, reply: &mut dyn Reply) -> Result<(), Error> {
         let mut this = self.shard.borrow_mut();
         let (now_ms, began) = (this.now_ms, this.measure.now());
         self.data.set_quiet(call.no_touch);
-        let result = run_data(&mut self.data, call.db, now_ms, call.entry, call.args, reply);
-        this.note_call_since(call.entry, began, result.as_ref().err());
+        let result = run_or_wait(&mut self.data, call.db, now_ms, call.entry, call.args, reply);
+        let failure = result.as_ref().err().filter(|e| !matches!(e, Error::WouldBlock(_)));
+        this.note_call_since(call.entry, began, failure);
         drop(this);
+        self.tell();
+        result
+    }
+
+    /// Has others learn what was done since the last call: at once as events, at the end as changes.
+    pub(crate) fn tell(&mut self) {
         self.note_touched();
         if !self.data.events.is_empty() {
             let events = self.data.events.take();
             self.shard.borrow_mut().publish_these(&events);
         }
-        result.is_ok()
+    }
+
+    /// Has those that observe a key look at it, changed or not.
+    pub fn touch(&mut self, db: usize, key: Vec<u8>) {
+        self.touched.push((db, key));
     }
 
     /// Runs any command of the engine: fetches keys that are not here, or runs parts on all shards. What is not held cannot be
@@ -322,22 +352,14 @@ impl Held {
 }
 
 /// Gets all keys here. Refused anywhere means: give everything back and ask again with a new number.
-async fn borrow_keys(shard: &ShardRef, keys: &[LentKey]) -> (u64, Vec<LentEntry>) {
-    let mut owners: Vec<usize> = keys.iter().map(|key| key.0).collect();
-    owners.dedup();
+async fn borrow_keys(
+    shard: &ShardRef,
+    keys: &[LentKey],
+    mut asked: Asked,
+) -> (u64, Vec<LentEntry>) {
+    let owners = owners_of(keys);
     loop {
-        let (number, answers) = {
-            let mut this = shard.borrow_mut();
-            let number = this.shared.next_transaction.fetch_add(1, Ordering::Relaxed);
-            let answers = this.tx.expect(number, owners.len());
-            for owner in &owners {
-                let theirs = keys.iter().filter(|key| key.0 == *owner);
-                let theirs = theirs.map(|(_, db, key)| (*db, key.clone())).collect();
-                this.ask(*owner, number, TxWork::Lend(theirs));
-            }
-            this.wake();
-            (number, answers)
-        };
+        let Asked { number, answers } = asked;
         if owners.is_empty() {
             return (number, Vec::new());
         }
@@ -352,7 +374,21 @@ async fn borrow_keys(shard: &ShardRef, keys: &[LentKey]) -> (u64, Vec<LentEntry>
         }
         shard.borrow_mut().give_up(number, &owners, lent);
         crate::rt::exec::yield_now().await;
+        asked = shard.borrow_mut().ask_for_keys(keys);
     }
+}
+
+/// The owners of keys that are sorted.
+fn owners_of(keys: &[LentKey]) -> Vec<usize> {
+    let mut owners: Vec<usize> = keys.iter().map(|key| key.0).collect();
+    owners.dedup();
+    owners
+}
+
+/// Keys that were asked for: the transaction's number, and the owners' answers to come.
+pub struct Asked {
+    number: u64,
+    answers: oneshot::Receiver<Vec<(usize, TxDone)>>,
 }
 
 /// The entries that `owner` lent, with their databases.
@@ -363,6 +399,20 @@ fn name_databases(keys: &[LentKey], owner: usize, done: TxDone) -> Vec<LentEntry
 }
 
 impl Shard {
+    /// Asks for keys, sorted and each once, under a new number.
+    pub(crate) fn ask_for_keys(&mut self, keys: &[LentKey]) -> Asked {
+        let number = self.shared.next_transaction.fetch_add(1, Ordering::Relaxed);
+        let owners = owners_of(keys);
+        let answers = self.tx.expect(number, owners.len());
+        for owner in owners {
+            let theirs = keys.iter().filter(|key| key.0 == owner);
+            let theirs = theirs.map(|(_, db, key)| (*db, key.clone())).collect();
+            self.ask(owner, number, TxWork::Lend(theirs));
+        }
+        self.wake();
+        Asked { number, answers }
+    }
+
     /// The keys that a command names, as they are lent: in the selected database, or in all where the command names one.
     pub(crate) fn lent_keys(&self, db: usize, entry: &Entry, args: Args<'_>) -> Vec<LentKey> {
         let dbs = if entry.spec.names_database() {

@@ -1,10 +1,12 @@
 //! Commands whose keys lie on several shards: the keys come here, the command runs, the keys go home.
 
-use ringstone_engine::{ArgBuf, Args, Effects};
+use ringstone_engine::cmd::Flags;
+use ringstone_engine::{ArgBuf, Args, Effects, Error};
 use ringstone_persist::log::FrameKind;
 use std::sync::atomic::Ordering;
 
 use super::held::{Call, Held, LentEntry};
+use crate::blocked::Asker;
 use crate::conn::{BatchId, Conn};
 use crate::flow::execute::RespReply;
 use crate::flow::route::key_hash;
@@ -30,10 +32,24 @@ impl Shard {
             let mut held = if whole { Held::whole(&me).await } else { Held::keys(&me, keys).await };
             let mut bytes = Vec::new();
             let call = Call { db, resp3, no_touch, entry, args: args.as_args() };
-            held.run_any(&call, &mut RespReply::new(&mut bytes, resp3)).await;
-            me.borrow_mut().remember_of(id, entry, call.args, bytes.len());
-            let batch = held.end();
-            me.borrow_mut().finish_raw(id, &bytes, batch);
+            let mut reply = RespReply::new(&mut bytes, resp3);
+            let mut waits = None;
+            if entry.spec.flags.contains(Flags::BLOCKING) {
+                if let Err(Error::WouldBlock(block)) = held.run_or_wait(&call, &mut reply) {
+                    waits = Some(block);
+                }
+            } else {
+                held.run_any(&call, &mut reply).await;
+            }
+            let Some(block) = waits else {
+                me.borrow_mut().remember_of(id, entry, call.args, bytes.len());
+                let batch = held.end();
+                return me.borrow_mut().finish_raw(id, &bytes, batch);
+            };
+            let home = me.borrow().index;
+            let asker = Asker { home, conn: id, entry, args: call.args, db, resp3, no_touch };
+            me.borrow_mut().wait_on_several(asker, *block);
+            held.end();
         });
     }
 
@@ -59,6 +75,7 @@ impl Shard {
         }
         self.end_hold(number);
         let granted = self.tx.granted.remove(&number);
+        self.serve_blocked(granted);
         let asked = self.tx.asked.remove(&number);
         for id in granted.into_iter().chain(asked) {
             self.unlock(id);

@@ -93,6 +93,19 @@ impl<W> Locks<W> {
             && keys.iter().all(|key| !self.keys.contains_key(key))
     }
 
+    /// True when nobody but the item `under` has this key.
+    pub fn is_in_reach(&self, key: KeyHash, under: Option<LockId>) -> bool {
+        match self.all {
+            Some((all, _)) => Some(all) == under,
+            None => self.keys.get(&key).is_none_or(|queue| queue.front().copied() == under),
+        }
+    }
+
+    /// True while one item holds the whole shard.
+    pub fn all_is_held(&self) -> bool {
+        self.all.is_some()
+    }
+
     /// Asks for `need`. `number` is a transaction's global number.
     pub fn acquire(&mut self, need: Need, number: Option<u64>, waiter: W) -> Acquired<W> {
         self.next += 1;

@@ -77,7 +77,8 @@ fn rpoplpush(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     move_element(ctx, (args.at(1), Side::Right), (args.at(2), Side::Left))
 }
 
-fn move_element(
+/// Takes an element off an end of one list and puts it at an end of another, or of the same; null when there is none.
+pub(in crate::cmd) fn move_element(
     ctx: &mut Ctx<'_>,
     (source, from): (&[u8], Side),
     (target, to): (&[u8], Side),

@@ -1,5 +1,7 @@
 //! The list family.
 
+pub mod blmove;
+pub mod blocking;
 pub mod lindex;
 pub mod linsert;
 pub mod llen;
@@ -35,6 +37,11 @@ pub const COMMANDS: &[&Command] = &[
     &lpos::LPOS,
     &lmove::LMOVE,
     &lmove::RPOPLPUSH,
+    &blocking::BLPOP,
+    &blocking::BRPOP,
+    &blocking::BLMPOP,
+    &blmove::BLMOVE,
+    &blmove::BRPOPLPUSH,
 ];
 
 // Pinned: these numbers are in logs. The other commands of the family are recorded as one of these.

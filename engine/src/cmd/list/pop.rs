@@ -133,8 +133,20 @@ fn pop(ctx: &mut Ctx<'_>, args: Args<'_>, side: Side, name: &'static str) -> Cmd
 }
 
 fn lmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let keys = at_least(args.at(1), 1, "ERR numkeys should be greater than 0")?;
-    let side_at = keys.saturating_add(2);
+    let (keys, side, count) = parse_mpop(args, 1)?;
+    for key in args.iter_from(2).take(keys) {
+        if take_some(ctx, key, side, count)? {
+            return Ok(());
+        }
+    }
+    ctx.reply.null_array();
+    Ok(())
+}
+
+/// Number of keys, end and count of `[B]LMPOP`, whose `numkeys` is argument `at`.
+pub(super) fn parse_mpop(args: Args<'_>, at: usize) -> Result<(usize, Side, usize), Error> {
+    let keys = at_least(args.at(at), 1, "ERR numkeys should be greater than 0")?;
+    let side_at = keys.saturating_add(at + 1);
     let side = args.get(side_at).and_then(parse_side).ok_or(Error::Syntax)?;
     let mut count = None;
     for at in (side_at + 1..args.len()).step_by(2) {
@@ -145,20 +157,37 @@ fn lmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             _ => return Err(Error::Syntax),
         }
     }
-    let count = count.unwrap_or(1);
-    for key in args.iter_from(2).take(keys) {
-        if let Some(list) = ctx.db.get_mut_as::<List>(key)? {
-            ctx.reply.array(2);
-            ctx.reply.bulk(key);
-            reply_end(ctx.reply, list, side, count);
-            let removed = list.remove_end(side, count);
-            let emptied = list.is_empty();
-            removed_end(ctx, key, side, (removed, emptied));
-            return Ok(());
-        }
-    }
-    ctx.reply.null_array();
-    Ok(())
+    Ok((keys, side, count.unwrap_or(1)))
+}
+
+/// Takes up to `count` elements of a list and replies with its key and them; false when there is no such list.
+pub(super) fn take_some(
+    ctx: &mut Ctx<'_>,
+    key: &[u8],
+    side: Side,
+    count: usize,
+) -> Result<bool, Error> {
+    let Some(list) = ctx.db.get_mut_as::<List>(key)? else { return Ok(false) };
+    ctx.reply.array(2);
+    ctx.reply.bulk(key);
+    reply_end(ctx.reply, list, side, count);
+    let removed = list.remove_end(side, count);
+    let emptied = list.is_empty();
+    removed_end(ctx, key, side, (removed, emptied));
+    Ok(true)
+}
+
+/// Takes one element of a list and replies with its key and it; false when there is no such list.
+pub(super) fn take_one(ctx: &mut Ctx<'_>, key: &[u8], side: Side) -> Result<bool, Error> {
+    let Some(list) = ctx.db.get_mut_as::<List>(key)? else { return Ok(false) };
+    let Some(item) = list.end(side) else { return Ok(false) };
+    ctx.reply.array(2);
+    ctx.reply.bulk(key);
+    ctx.reply.bulk(item.bytes(&mut itoa::Buffer::new()));
+    let removed = list.remove_end(side, 1);
+    let emptied = list.is_empty();
+    removed_end(ctx, key, side, (removed, emptied));
+    Ok(true)
 }
 
 /// Replies with up to `count` elements in the order in which they are taken.

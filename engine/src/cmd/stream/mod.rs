@@ -12,6 +12,7 @@ pub mod xlen;
 pub mod xpending;
 pub mod xrange;
 pub mod xread;
+pub mod xreadgroup;
 pub mod xsetid;
 pub mod xtrim;
 
@@ -31,7 +32,7 @@ pub const COMMANDS: &[&Command] = &[
     &xrange::XRANGE,
     &xrange::XREVRANGE,
     &xread::XREAD,
-    &xread::XREADGROUP,
+    &xreadgroup::XREADGROUP,
     &xsetid::XSETID,
     &xtrim::XTRIM,
 ];

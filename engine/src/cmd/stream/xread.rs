@@ -1,16 +1,15 @@
-//! XREAD, XREADGROUP
+//! XREAD, and the arguments that XREADGROUP shares with it
 
-use super::common::{integer, limit, reply_entries, reply_entry, reply_id, strict_id, text};
-use super::xclaim::record_claim;
-use super::xgroup::{record_consumer, record_position};
+use super::common::{integer, limit, reply_entries, strict_id};
 use crate::args::Args;
+use crate::cmd::blocking::{Block, Want, timeout_in_ms};
 use crate::cmd::{
     Acl, Arg, ArgKind, Begin, Command, Find, Flags, Group as CommandGroup, KeyFlags, KeySpec, Spec,
 };
 use crate::error::{CmdResult, Error};
 use crate::keyspace::Ctx;
 use crate::reply::Reply;
-use crate::types::stream::{ConsumerId, Pending, StreamId};
+use crate::types::stream::StreamId;
 use crate::types::{Object, Stream};
 
 /// `XREAD`
@@ -56,59 +55,9 @@ pub static XREAD: Command = Command {
     subs: &[],
 };
 
-/// `XREADGROUP`
-pub static XREADGROUP: Command = Command {
-    spec: Spec {
-        name: "xreadgroup",
-        arity: -7,
-        flags: Flags::BLOCKING.union(Flags::MOVABLEKEYS).union(Flags::WRITE),
-        acl: Acl::STREAM,
-        keys: &[KeySpec {
-            flags: KeyFlags::RO.union(KeyFlags::ACCESS),
-            begin: Begin::Keyword("STREAMS", 4),
-            find: Find::Range(-1, 1, 2),
-            notes: None,
-        }],
-        group: CommandGroup::Stream,
-        since: "5.0.0",
-        complexity: "For each stream mentioned: O(M) with M being the number of elements returned. If M is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1). On the other side when XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N clients blocked on the stream getting new data.",
-        summary: "Gives a group's consumer entries that are new, or again those pending for it.",
-        args: &[
-            Arg::block(
-                "group_consumer",
-                &[Arg::new("group", ArgKind::String), Arg::new("consumer", ArgKind::String)],
-            )
-            .token("GROUP"),
-            Arg::new("count", ArgKind::Integer).token("COUNT").optional(),
-            Arg::new("milliseconds", ArgKind::Integer).token("BLOCK").optional(),
-            Arg::word("noack", "NOACK").optional(),
-            Arg::block(
-                "streams",
-                &[
-                    Arg::new("key", ArgKind::Key).multiple(),
-                    Arg::new("id", ArgKind::String).multiple(),
-                ],
-            )
-            .token("STREAMS"),
-        ],
-        examples: &[
-            ("XADD log 1-1 temp 20", "\"1-1\""),
-            ("XGROUP CREATE log g 0", "OK"),
-            (
-                "XREADGROUP GROUP g ann STREAMS log >",
-                "1) 1) \"log\" 2) 1) 1) \"1-1\" 2) 1) \"temp\" 2) \"20\"",
-            ),
-            ("XREADGROUP GROUP g ann STREAMS log >", "(nil)"),
-        ],
-        ..Spec::DEFAULT
-    },
-    run: xreadgroup,
-    subs: &[],
-};
-
 /// From where on a stream is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum From {
+pub(super) enum From {
     /// What is behind this id.
     After(StreamId),
     /// `$`: what comes from now on.
@@ -118,37 +67,39 @@ enum From {
 }
 
 /// A command's arguments, read.
-struct Request<'a> {
-    group: Option<(&'a [u8], &'a [u8])>,
-    no_ack: bool,
-    count: usize,
-    keys: Vec<&'a [u8]>,
-    ids: Vec<&'a [u8]>,
+pub(super) struct Request<'a> {
+    pub(super) group: Option<(&'a [u8], &'a [u8])>,
+    pub(super) no_ack: bool,
+    /// Whether it waits when there is nothing, and how long at most (none: for ever).
+    pub(super) block: Option<Option<u64>>,
+    pub(super) count: usize,
+    pub(super) keys: Vec<&'a [u8]>,
+    pub(super) ids: Vec<&'a [u8]>,
 }
 
 impl<'a> Request<'a> {
-    fn parse(args: Args<'a>, for_group: bool) -> Result<Request<'a>, Error> {
-        let (mut group, mut no_ack, mut count, mut at) = (None, false, 0, 1);
+    pub(super) fn parse(args: Args<'a>, for_group: bool) -> Result<Request<'a>, Error> {
+        let (mut group, mut no_ack, mut count, mut block, mut at) = (None, false, 0, None, 1);
         while at < args.len() {
             let behind = args.len() - at - 1;
             if args.is(at, "block") && behind >= 1 {
-                return Err(Error::text("ERR the BLOCK option is not supported yet"));
+                block = Some(timeout_in_ms(args.at(at + 1))?);
+                at += 2;
             } else if args.is(at, "count") && behind >= 1 {
                 count = integer(args.at(at + 1))?.max(0);
                 at += 2;
             } else if args.is(at, "streams") && behind >= 1 {
                 if !behind.is_multiple_of(2) {
-                    let symbol = if for_group { '>' } else { '$' };
-                    return Err(Error::owned(format!(
-                        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '{symbol}' must be specified."
-                    )));
+                    return Err(Error::text(
+                        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+                    ));
                 }
                 if for_group && group.is_none() {
                     return Err(Error::text("ERR Missing GROUP option for XREADGROUP"));
                 }
                 let mut keys: Vec<_> = args.iter_from(at + 1).collect();
                 let ids = keys.split_off(keys.len() / 2);
-                return Ok(Request { group, no_ack, count: limit(count), keys, ids });
+                return Ok(Request { group, no_ack, block, count: limit(count), keys, ids });
             } else if args.is(at, "group") && behind >= 2 {
                 if !for_group {
                     return Err(Error::text(
@@ -173,7 +124,39 @@ impl<'a> Request<'a> {
     }
 }
 
-fn from(text: &[u8], for_group: bool) -> Result<From, Error> {
+/// How many entries a client that has waited gets when it names no COUNT: an id far back must not bring the whole stream.
+const WAITED_COUNT: usize = 1000;
+
+impl Request<'_> {
+    /// Nothing is there: the reply, or the wait for what is wanted.
+    pub(super) fn nothing(self, ctx: &mut Ctx<'_>, want: impl FnOnce(usize) -> Want) -> CmdResult {
+        let Some(timeout_ms) = self.block else {
+            ctx.reply.null_array();
+            return Ok(());
+        };
+        let count = if self.count == usize::MAX { WAITED_COUNT } else { self.count };
+        let keys = self.keys.iter().map(|key| key.to_vec()).collect();
+        Block { timeout_ms, keys, want: want(count) }.outcome()
+    }
+}
+
+/// True when XREAD or XREADGROUP is told to wait, which scripts must not do.
+pub fn has_block_option(args: Args<'_>) -> bool {
+    let mut at = 1;
+    while at + 1 < args.len() && !args.is(at, "streams") {
+        if args.is(at, "block") {
+            return true;
+        }
+        at += match () {
+            () if args.is(at, "group") => 3,
+            () if args.is(at, "count") => 2,
+            () => 1,
+        };
+    }
+    false
+}
+
+pub(super) fn from(text: &[u8], for_group: bool) -> Result<From, Error> {
     match text {
         b"$" if for_group => Err(Error::text(
             "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
@@ -190,7 +173,7 @@ fn from(text: &[u8], for_group: bool) -> Result<From, Error> {
 }
 
 /// Begins the reply: in RESP3 a map from key to entries, in RESP2 an array of pairs.
-fn begin(out: &mut dyn Reply, streams: usize) {
+pub(super) fn begin(out: &mut dyn Reply, streams: usize) {
     match (streams, out.is_resp3()) {
         (0, _) => out.null_array(),
         (_, true) => out.map(streams),
@@ -198,7 +181,7 @@ fn begin(out: &mut dyn Reply, streams: usize) {
     }
 }
 
-fn begin_stream(out: &mut dyn Reply, key: &[u8]) {
+pub(super) fn begin_stream(out: &mut dyn Reply, key: &[u8]) {
     if !out.is_resp3() {
         out.array(2);
     }
@@ -207,13 +190,14 @@ fn begin_stream(out: &mut dyn Reply, key: &[u8]) {
 
 fn xread(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let request = Request::parse(args, false)?;
-    let mut wanted = Vec::new();
+    let (mut wanted, mut after_all) = (Vec::new(), Vec::new());
     for (key, id) in request.keys.iter().zip(&request.ids) {
         let stream = ctx.db.get_as::<Stream>(key)?;
         let after = match from(id, false)? {
             From::After(id) => id,
-            From::End | From::New => continue,
+            From::End | From::New => stream.map_or(StreamId::MIN, Stream::last_id),
         };
+        after_all.push(after);
         if stream.and_then(Stream::last_live_id).is_some_and(|last| last > after) {
             wanted.push((*key, after));
         }
@@ -222,132 +206,34 @@ fn xread(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     for key in &request.keys {
         ctx.db.glance(key);
     }
+    if wanted.is_empty() {
+        return request.nothing(ctx, |count| Want::Entries { after: after_all, count });
+    }
     begin(ctx.reply, wanted.len());
     for (key, after) in wanted {
-        let start = after.next().unwrap_or(StreamId::MAX);
-        begin_stream(ctx.reply, key);
-        let stream = ctx.db.peek(key).and_then(|entry| Stream::from_ref(entry.value()));
-        let entries: Vec<_> = stream
-            .map(|s| s.range(start..=StreamId::MAX).take(request.count).collect())
-            .unwrap_or_default();
-        reply_entries(ctx.reply, &entries);
+        read(ctx, key, after, request.count);
     }
     Ok(())
 }
 
-fn xreadgroup(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let request = Request::parse(args, true)?;
-    let Some((group_name, consumer_name)) = request.group else { return Err(Error::Syntax) };
-    let mut wanted = Vec::new();
-    for (key, id) in request.keys.iter().zip(&request.ids) {
-        let stream = ctx.db.get_as::<Stream>(key)?;
-        let Some((stream, group)) = stream.and_then(|s| Some((s, s.group(group_name)?))) else {
-            return Err(Error::owned(format!(
-                "NOGROUP No such key '{}' or consumer group '{}' in XREADGROUP with GROUP option",
-                text(key),
-                text(group_name)
-            )));
-        };
-        let from = from(id, true)?;
-        let has_new = stream.last_live_id().is_some_and(|last| last > group.last_id);
-        if from != From::New || has_new {
-            wanted.push((*key, from));
-        }
-    }
-    begin(ctx.reply, wanted.len());
-    let now_ms = ctx.db.now_ms();
-    for (key, from) in wanted {
-        begin_stream(ctx.reply, key);
-        let Some(stream) = ctx.db.get_mut_as::<Stream>(key)? else { continue };
-        let Some(group) = stream.group_mut(group_name) else { continue };
-        let (consumer, new) = group.find_or_add(consumer_name, now_ms);
-        if let Some(consumer) = group.consumer_mut(consumer) {
-            consumer.seen_at_ms = now_ms;
-        }
-        if new {
-            record_consumer(ctx, key, group_name, consumer_name);
-        }
-        let read = Read { key, group: group_name, consumer: consumer_name, number: consumer };
-        match from {
-            From::After(id) => read.history(ctx, id, request.count)?,
-            From::End | From::New => read.news(ctx, request.count, request.no_ack)?,
-        }
-    }
+/// Replies with the entries of one stream behind `after`.
+fn read(ctx: &mut Ctx<'_>, key: &[u8], after: StreamId, count: usize) {
+    let start = after.next().unwrap_or(StreamId::MAX);
+    begin_stream(ctx.reply, key);
+    let stream = ctx.db.peek(key).and_then(|entry| Stream::from_ref(entry.value()));
+    let entries: Vec<_> =
+        stream.map(|s| s.range(start..=StreamId::MAX).take(count).collect()).unwrap_or_default();
+    reply_entries(ctx.reply, &entries);
+}
+
+/// Reads for a client that has waited.
+pub(in crate::cmd) fn serve(
+    ctx: &mut Ctx<'_>,
+    key: &[u8],
+    after: StreamId,
+    count: usize,
+) -> CmdResult {
+    begin(ctx.reply, 1);
+    read(ctx, key, after, count);
     Ok(())
-}
-
-/// One consumer reading one stream.
-struct Read<'a> {
-    key: &'a [u8],
-    group: &'a [u8],
-    consumer: &'a [u8],
-    number: ConsumerId,
-}
-
-impl Read<'_> {
-    /// Gives out entries that the group was not given yet.
-    fn news(&self, ctx: &mut Ctx<'_>, count: usize, no_ack: bool) -> CmdResult {
-        let now_ms = ctx.db.now_ms();
-        let Some(stream) = ctx.db.get_mut_as::<Stream>(self.key)? else { return Ok(()) };
-        let Some(group) = stream.group(self.group) else { return Ok(()) };
-        let start = group.last_id.next().unwrap_or(StreamId::MAX);
-        let entries: Vec<_> = stream.range(start..=StreamId::MAX).take(count).collect();
-        reply_entries(ctx.reply, &entries);
-        let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
-        let mut entries_read = group.entries_read;
-        for id in &ids {
-            entries_read = match entries_read.filter(|_| !stream.has_tombstones_from(*id)) {
-                Some(read) => Some(read + 1),
-                None if stream.entries_added() > 0 => stream.entries_up_to(*id),
-                None => None,
-            };
-        }
-        let Some(last) = ids.last().copied() else { return Ok(()) };
-        let Some(group) = stream.group_mut(self.group) else { return Ok(()) };
-        group.last_id = last;
-        group.entries_read = entries_read;
-        let pending = Pending { consumer: self.number, delivered_at_ms: now_ms, deliveries: 1 };
-        if let Some(consumer) = group.consumer_mut(self.number) {
-            consumer.active_at_ms = now_ms;
-        }
-        if !no_ack {
-            ids.iter().for_each(|id| group.set_pending(*id, pending));
-            record_claim(ctx, self.key, self.group, self.consumer, &ids, pending);
-        }
-        record_position(ctx, self.key, self.group, last, entries_read);
-        Ok(())
-    }
-
-    /// Gives out again what is pending for the consumer, behind `after`.
-    fn history(&self, ctx: &mut Ctx<'_>, after: StreamId, count: usize) -> CmdResult {
-        let now_ms = ctx.db.now_ms();
-        let Some(stream) = ctx.db.get_mut_as::<Stream>(self.key)? else { return Ok(()) };
-        let Some(group) = stream.group(self.group) else { return Ok(()) };
-        let start = after.next().unwrap_or(StreamId::MAX);
-        let pending: Vec<_> = group.pending_in(start.., Some(self.number)).take(count).collect();
-        ctx.reply.array(pending.len());
-        let mut again = Vec::new();
-        for (id, pending) in pending {
-            match stream.get(id) {
-                Some(entry) => {
-                    reply_entry(ctx.reply, &entry);
-                    let deliveries = pending.deliveries.saturating_add(1);
-                    again.push((id, Pending { delivered_at_ms: now_ms, deliveries, ..pending }));
-                }
-                // Removed from the stream meanwhile: the id alone.
-                None => {
-                    ctx.reply.array(2);
-                    reply_id(ctx.reply, id);
-                    ctx.reply.null_array();
-                }
-            }
-        }
-        if let Some(group) = stream.group_mut(self.group) {
-            again.iter().for_each(|(id, pending)| group.set_pending(*id, *pending));
-        }
-        for (id, pending) in again {
-            record_claim(ctx, self.key, self.group, self.consumer, &[id], pending);
-        }
-        Ok(())
-    }
 }

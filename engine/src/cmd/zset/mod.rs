@@ -1,6 +1,7 @@
 //! The zset family.
 
 pub mod bounds;
+pub mod bzpop;
 mod emit;
 pub mod zadd;
 pub mod zcard;
@@ -25,6 +26,9 @@ pub use zrem::ZREM;
 
 /// The family's commands.
 pub const COMMANDS: &[&Command] = &[
+    &bzpop::BZMPOP,
+    &bzpop::BZPOPMAX,
+    &bzpop::BZPOPMIN,
     &zadd::ZADD,
     &zadd::ZINCRBY,
     &zcard::ZCARD,

@@ -8,6 +8,7 @@ use crate::cmd::{Acl, Arg, ArgKind, Begin, Command, Find, Flags, Group, KeyFlags
 use crate::error::{CmdResult, Error};
 use crate::keyspace::{Classes, Ctx};
 use crate::num::parse_i64;
+use crate::reply::Reply;
 use crate::types::{Object, ZSet};
 
 /// `ZPOPMIN`
@@ -135,19 +136,24 @@ fn zmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let (keys, end, count) = parse_mpop(args, 1)?;
     for key in args.iter_from(2).take(keys) {
         if let Some(popped) = take(ctx, key, end, count)? {
-            ctx.reply.array(2);
-            ctx.reply.bulk(key);
-            ctx.reply.array(popped.len());
-            for (member, score) in &popped {
-                ctx.reply.array(2);
-                ctx.reply.bulk(member);
-                ctx.reply.double(*score);
-            }
+            reply_nested(ctx.reply, key, &popped);
             return Ok(());
         }
     }
     ctx.reply.null_array();
     Ok(())
+}
+
+/// The reply of `[B]ZMPOP`: the key, and pairs of member and score.
+pub(super) fn reply_nested(reply: &mut dyn Reply, key: &[u8], popped: &Elements) {
+    reply.array(2);
+    reply.bulk(key);
+    reply.array(popped.len());
+    for (member, score) in popped {
+        reply.array(2);
+        reply.bulk(member);
+        reply.double(*score);
+    }
 }
 
 /// Number of keys, end and count of `[B]ZMPOP`, whose `numkeys` is argument `at`.

@@ -74,7 +74,7 @@ impl Shard {
         Facts {
             stats: self.stats,
             clients: self.conns.len(),
-            blocked: self.pause.waiting(),
+            blocked: self.pause.waiting() + self.blocked.home.len(),
             hits: self.keyspace.stats.hits,
             misses: self.keyspace.stats.misses,
             expired: self.keyspace.stats.expired,
