@@ -89,6 +89,7 @@ impl Shard {
                 if batch > 0 {
                     conn.hold_since(mark, batch);
                 }
+                self.observe();
                 Ok(Outcome::Done)
             }
             Progress::NeedsWhole => {
@@ -388,6 +389,7 @@ impl Shard {
         let conn = here.program.caller.conn;
         self.note_changes(made);
         let (tree, batch) = self.end_here(here, done, made);
+        self.serve_blocked(lock);
         lock.into_iter().for_each(|lock| self.unlock(lock));
         self.finish(conn, &tree, batch);
     }

@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringstone_engine::cmd::Flags;
+use ringstone_engine::cmd::stream::xread::has_block_option;
+use ringstone_engine::cmd::{Flags, Group};
 use ringstone_engine::{ArgBuf, Args, Tree};
 use ringstone_script::{Answer, Ask, ScriptFlags};
 
@@ -113,6 +114,14 @@ impl Turn {
         }
         if flags.contains(Flags::NOSCRIPT) {
             return Err("This Redis command is not allowed from script".to_owned());
+        }
+        if entry.spec.flags.contains(Flags::BLOCKING)
+            && entry.spec.group == Group::Stream
+            && has_block_option(words)
+        {
+            let name = String::from_utf8_lossy(words.at(0)).into_owned();
+            let why = "command is not allowed with BLOCK option from scripts";
+            return Err(format!("-ERR {name} {why}"));
         }
         if !self.caller.user.is_unrestricted() {
             let client = shard.client_of_script(&self.caller, false);

@@ -3,7 +3,7 @@
 use ringstone_tests::resp::{Conn, Value, encode};
 use ringstone_tests::server::{Home, Launch};
 
-use crate::{call, on_servers, read, send, until_blocked, waiting};
+use crate::{call, on_servers, read, send, show, until_blocked, waiting};
 
 #[test]
 fn whoever_came_first_is_served_first() {
@@ -143,6 +143,25 @@ fn a_transaction_is_over_before_anybody_is_served() {
         ];
         assert_eq!(exec(&mut conn, &lines), "[nil, nil, nil, nil, nil, [a, 1]]");
         until_blocked(server, 0);
+    });
+}
+
+#[test]
+fn a_script_is_over_before_anybody_is_served_and_waits_for_nothing() {
+    on_servers(|server| {
+        let mut conn = server.conn();
+        let mut eval = |script: &str| show(&conn.call(&["EVAL", script, "1", "a"]).unwrap());
+        let mut client = waiting(server, "BLPOP a 0", 0);
+        assert_eq!(eval("redis.call('rpush', 'a', 1) return redis.call('del', 'a')"), "1");
+        until_blocked(server, 1);
+        assert_eq!(eval("redis.call('rpush', 'a', 1) return redis.call('lpush', 'a', 2)"), "2");
+        assert_eq!(read(&mut client), "[a, 2]");
+        assert_eq!(eval("return redis.call('blmpop', 0, 1, 'a', 'left')"), "[a, [1]]");
+        assert_eq!(eval("return redis.call('blmpop', 0, 1, 'a', 'left')"), "nil");
+        assert_eq!(
+            eval("return redis.pcall('xread', 'block', 0, 'streams', 'a', '0')"),
+            "ERR xread command is not allowed with BLOCK option from scripts"
+        );
     });
 }
 
