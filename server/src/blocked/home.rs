@@ -41,6 +41,11 @@ impl Home {
         self.conns.is_empty()
     }
 
+    /// Number of those that wait for a limited time.
+    pub fn with_deadline(&self) -> usize {
+        self.deadlines.len()
+    }
+
     fn note_deadline(&mut self, waiting: &Waiting) {
         if let Some(deadline) = waiting.deadline_ms {
             self.deadlines.insert((deadline, waiting.id), waiting.conn);

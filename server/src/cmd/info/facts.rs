@@ -14,6 +14,8 @@ pub(super) struct Facts {
     pub(super) stats: Stats,
     pub(super) clients: usize,
     pub(super) blocked: usize,
+    /// Of these, those that wait for a limited time.
+    pub(super) with_deadline: usize,
     pub(super) hits: u64,
     pub(super) misses: u64,
     pub(super) expired: u64,
@@ -39,6 +41,7 @@ impl Facts {
             all.stats.add(&part.stats);
             all.clients += part.clients;
             all.blocked += part.blocked;
+            all.with_deadline += part.with_deadline;
             all.hits += part.hits;
             all.misses += part.misses;
             all.expired += part.expired;
@@ -75,6 +78,7 @@ impl Shard {
             stats: self.stats,
             clients: self.conns.len(),
             blocked: self.pause.waiting() + self.blocked.home.len(),
+            with_deadline: self.blocked.home.with_deadline(),
             hits: self.keyspace.stats.hits,
             misses: self.keyspace.stats.misses,
             expired: self.keyspace.stats.expired,

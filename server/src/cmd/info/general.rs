@@ -49,7 +49,7 @@ pub(super) fn clients(out: &mut String, about: &About<'_>) {
     line!(out, "client_recent_max_output_buffer:{}", all.stats.output_buffer_max);
     line!(out, "blocked_clients:{}", all.blocked);
     line!(out, "tracking_clients:0");
-    line!(out, "clients_in_timeout_table:0");
+    line!(out, "clients_in_timeout_table:{}", all.with_deadline);
 }
 
 pub(super) fn replication(out: &mut String, about: &About<'_>) {
