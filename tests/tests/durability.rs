@@ -219,6 +219,41 @@ fn idle_times_begin_at_the_start_and_restored_ones_are_kept() {
 }
 
 #[test]
+fn debug_reload_merges_what_was_saved_with_what_is_there() {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let server = ours().log("everysec").shards(shards).start(&home);
+        let mut conn = server.conn();
+        let ok = |conn: &mut Conn, line: &str| assert_eq!(conn.line(line).text(), "OK", "{line}");
+        ok(&mut conn, "MSET a saved b saved");
+        ok(&mut conn, "SAVE");
+        ok(&mut conn, "MSET a changed c new");
+        let reply = conn.line("DEBUG RELOAD NOSAVE NOFLUSH");
+        let failed = "ERR Error trying to load the RDB dump";
+        assert_eq!(reply.text(), failed, "a key that is there already");
+        assert_eq!(conn.line("GET a").text(), "changed");
+        ok(&mut conn, "DEBUG RELOAD NOSAVE MERGE NOFLUSH");
+        let values = |conn: &mut Conn| -> Vec<String> {
+            conn.line("MGET a b c").items().iter().map(Value::text).collect()
+        };
+        assert_eq!(values(&mut conn), ["saved", "saved", "new"]);
+        conn.line("DEL a b");
+        ok(&mut conn, "DEBUG RELOAD NOSAVE NOFLUSH");
+        assert_eq!(values(&mut conn), ["saved", "saved", "new"]);
+        ok(&mut conn, "SET a logged");
+        server.kill();
+        let server = ours().log("everysec").shards(shards).start(&home);
+        assert_eq!(values(&mut server.conn()), ["logged", "saved", "new"], "the log knows");
+        ok(&mut server.conn(), "DEBUG RELOAD NOSAVE");
+        assert_eq!(values(&mut server.conn())[0], "saved");
+        assert_eq!(server.conn().line("EXISTS c").int(), Some(0));
+        ok(&mut server.conn(), "DEBUG LOADAOF");
+        assert_eq!(values(&mut server.conn())[0], "saved");
+        assert!(server.conn().line("DEBUG RELOAD SOMETHING").is_error());
+    }
+}
+
+#[test]
 fn loads_what_redis_saved() {
     let home = Home::new();
     let server = theirs().start(&home);

@@ -1,29 +1,41 @@
 //! DEBUG RELOAD, LOADAOF: the data is saved and loaded again.
 
-use ringstone_engine::{Args, Error, Tree};
+use std::time::Duration;
+
+use ringstone_engine::keyspace::Mode;
+use ringstone_engine::{Args, Error, Keyspace, Tree};
 
 use super::{Host, Outcome};
 use crate::ask::ask;
+use crate::rt::exec::sleep;
 use crate::shard::{Shard, ShardRef};
-use crate::snapshot::{Target, save};
+use crate::snapshot::{Target, end_claim, on_helper, save};
+
+/// How often the end of a snapshot under way is looked for.
+const POLL: Duration = Duration::from_millis(2);
+const FAILED: &str = "ERR Error trying to load the RDB dump";
 
 /// DEBUG RELOAD: through a snapshot.
 pub(super) fn reload(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
-    let (mut saves, mut flushes) = (true, true);
+    let (mut saves, mut flushes, mut merges) = (true, true, false);
     for at in 2..args.len() {
         if args.is(at, "NOSAVE") {
             saves = false;
-        } else if args.is(at, "NOFLUSH") || args.is(at, "MERGE") {
+        } else if args.is(at, "NOFLUSH") {
             flushes = false;
+        } else if args.is(at, "MERGE") {
+            merges = true;
         } else {
             return Err(Error::text(
                 "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
             ));
         }
     }
-    if !flushes {
-        return Err(Error::text("ERR DEBUG RELOAD with NOFLUSH or MERGE is not supported"));
-    }
+    let keeps = match (flushes, merges) {
+        (true, _) => Keeps::Nothing,
+        (false, true) => Keeps::Others,
+        (false, false) => Keeps::All,
+    };
     host.later(move |shard| async move {
         if saves && let Err(reason) = save(&shard, Target::Dump).await {
             return Tree::Error(Error::owned(format!("ERR {reason}")));
@@ -32,11 +44,30 @@ pub(super) fn reload(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Err
             let this = shard.borrow();
             this.config.dir.join(&this.config.dbfilename)
         };
-        replace_data(&shard, move |config, slots, seed| {
+        let answer = load_data(&shard, keeps, move |config, slots, seed| {
             crate::boot::reload_dump(config, slots, seed, &path)
         })
-        .await
+        .await;
+        // What was loaded is another state than the log's: it begins anew with it.
+        let differs = !saves || keeps != Keeps::Nothing;
+        if differs
+            && shard.borrow().commit.has_log()
+            && let Err(reason) = save(&shard, Target::Base).await
+        {
+            return Tree::Error(Error::owned(format!("ERR {reason}")));
+        }
+        answer
     })
+}
+
+/// What stays of the data that is there when more is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    Nothing,
+    /// The keys that are not loaded.
+    Others,
+    /// Everything; a key that is loaded and there already is an error.
+    All,
 }
 
 /// DEBUG LOADAOF: through the log.
@@ -57,45 +88,79 @@ pub(super) fn load_log(host: &mut Host<'_>) -> Result<Outcome, Error> {
             let this = shard.borrow();
             this.config.dir.join(&this.config.appenddirname).join(file.unwrap_or_default())
         };
-        replace_data(&shard, move |config, slots, seed| {
+        load_data(&shard, Keeps::Nothing, move |config, slots, seed| {
             crate::boot::reload_dump(config, slots, seed, &path)
         })
         .await
     })
 }
 
-/// Replaces every shard's data by what `load` gives. Meant for tests that are alone with the server.
-async fn replace_data(
+/// Loads data into every shard. Meant for tests that are alone with the server.
+async fn load_data(
     shard: &ShardRef,
+    keeps: Keeps,
     load: impl FnOnce(
         &crate::config::Config,
         ringstone_peer::SlotMap,
         [u8; 32],
-    ) -> Result<Vec<ringstone_engine::Keyspace>, String>
+    ) -> Result<Vec<Keyspace>, String>
     + Send
     + 'static,
 ) -> Tree {
-    let (config, slots) = {
+    let (config, shared) = {
         let this = shard.borrow();
-        (this.config.clone(), this.shared.slots)
+        (this.config.clone(), this.shared.clone())
     };
-    let loaded = crate::snapshot::on_helper(shard, move || load(&config, slots, [7; 32])).await;
-    match loaded {
-        Some(Ok(keyspaces)) => {
-            for (index, keyspace) in keyspaces.into_iter().enumerate() {
-                ask(shard, index, move |there| there.take_over(keyspace)).await;
-            }
-            Tree::Simple("OK".into())
+    let slots = shared.slots;
+    let loaded = on_helper(shard, move || load(&config, slots, [7; 32])).await;
+    let keyspaces = match loaded.unwrap_or_else(|| Err("the helper is gone".into())) {
+        Ok(keyspaces) => keyspaces,
+        Err(reason) => {
+            tracing::error!("DEBUG: loading failed: {reason}");
+            return Tree::Error(Error::text(FAILED));
         }
-        Some(Err(reason)) => {
-            Tree::Error(Error::owned(format!("ERR Error trying to load the data: {reason}")))
-        }
-        None => Tree::Error(Error::text("ERR the helper is gone")),
+    };
+    // A snapshot walks through the data that is there.
+    while !shared.saving.claim(Target::Dump) {
+        sleep(POLL).await;
     }
+    let mut done = true;
+    for (index, keyspace) in keyspaces.into_iter().enumerate() {
+        let took = ask(shard, index, move |there| there.take_in(keyspace, keeps)).await;
+        done &= took.unwrap_or(false);
+    }
+    end_claim(shard, Target::Dump);
+    if done { Tree::Simple("OK".into()) } else { Tree::Error(Error::text(FAILED)) }
 }
 
 impl Shard {
-    fn take_over(&mut self, mut keyspace: ringstone_engine::Keyspace) {
+    /// False when a key of both was in the way.
+    fn take_in(&mut self, mut loaded: Keyspace, keeps: Keeps) -> bool {
+        match keeps {
+            Keeps::Nothing => {
+                self.take_over(loaded);
+                return true;
+            }
+            Keeps::Others => {}
+            Keeps::All => {
+                for index in 0..loaded.databases() {
+                    let mut is_there = false;
+                    let mut own = self.keyspace.db(index, self.now_ms, Mode::Live);
+                    loaded.db(index, self.now_ms, Mode::Live).for_each(&mut |entry| {
+                        is_there |= own.contains(entry.key());
+                    });
+                    if is_there {
+                        return false;
+                    }
+                }
+            }
+        }
+        self.close_batch();
+        loaded.drain(&mut |index, entry| self.keyspace.checkin(index, entry));
+        true
+    }
+
+    fn take_over(&mut self, mut keyspace: Keyspace) {
         self.close_batch();
         keyspace.set_access_policy(self.keyspace.access_policy());
         keyspace.set_active_expire(self.keyspace.active_expire());
