@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::effect::Opcode;
 use crate::error::Error;
 use crate::raw::{Entry, Place, Table};
-use crate::types::{EncodingLimits, Object, Value, ValueRef};
+use crate::types::{EncodingLimits, List, Object, Value, ValueRef};
 
 /// One database of a keyspace at one instant.
 pub struct Db<'a> {
@@ -92,6 +92,14 @@ impl Db<'_> {
         match self.get(key) {
             None => Ok(None),
             Some(entry) => T::from_ref(entry.value()).map(Some).ok_or(Error::WrongType),
+        }
+    }
+
+    /// After a list was read, closes what reading opened of it ([`List::close`]); its content is the same.
+    pub fn close_list(&mut self, key: &[u8]) {
+        let entry = self.locate(key).and_then(|place| self.table_mut()?.at_mut(place));
+        if let Some(list) = entry.and_then(|entry| List::from_mut(entry.value_mut())) {
+            list.close();
         }
     }
 

@@ -142,6 +142,14 @@ impl RdbWriter {
         true
     }
 
+    /// Writes a string of `len` bytes that is compressed already.
+    pub fn squeezed(&mut self, lzf: &[u8], len: usize) {
+        self.buf.push(0xc3);
+        self.length(lzf.len() as u64);
+        self.length(len as u64);
+        self.buf.extend_from_slice(lzf);
+    }
+
     /// Compresses straight behind a head whose first length is a guess of fixed width, filled in afterwards.
     fn lzf_string(&mut self, bytes: &[u8]) -> bool {
         let start = self.buf.len();

@@ -39,5 +39,6 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         Some(item) => ctx.reply.bulk(item.bytes(&mut itoa::Buffer::new())),
         None => ctx.reply.null(),
     }
+    ctx.db.close_list(args.at(1));
     Ok(())
 }

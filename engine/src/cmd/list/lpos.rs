@@ -63,6 +63,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         } else {
             find(list.iter_from(0), needle, &options, &mut found);
         }
+        ctx.db.close_list(args.at(1));
     }
     match (options.count, found.first()) {
         (Some(_), _) => {

@@ -47,5 +47,6 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     for item in list.iter_from(from).take(count) {
         ctx.reply.bulk(item.bytes(&mut scratch));
     }
+    ctx.db.close_list(args.at(1));
     Ok(())
 }

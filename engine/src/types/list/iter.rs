@@ -23,6 +23,7 @@ pub struct IterRev<'a> {
 
 impl<'a> Iter<'a> {
     pub(super) fn new(list: &'a List, from: usize) -> Self {
+        list.was_read.set(list.depth > 0);
         let (node, offset) = list.locate(from).unwrap_or((list.nodes.len(), 0));
         let items = list.nodes.get(node).map_or(NodeIter::Plain(None), |n| n.iter_from(offset));
         Iter { list, node, items }
@@ -31,6 +32,7 @@ impl<'a> Iter<'a> {
 
 impl<'a> IterRev<'a> {
     pub(super) fn new(list: &'a List, from: usize) -> Self {
+        list.was_read.set(list.depth > 0);
         let Some((node, offset)) = list.locate(from) else {
             return IterRev { list, node: 0, items: NodeIter::Plain(None) };
         };

@@ -1,4 +1,4 @@
-//! Lists: a deque of nodes, each a listpack of neighbouring elements (Redis's quicklist, uncompressed).
+//! Lists: a deque of nodes, each a listpack of neighbouring elements (Redis's quicklist).
 //!
 //! ```text
 //! [ a b c … ] [ x y … ] [ one huge element ] [ … ]       4 to 64 KiB or a number of elements a node
@@ -11,6 +11,10 @@
 
 mod iter;
 mod node;
+mod squeezed;
+
+use std::borrow::Cow;
+use std::cell::Cell;
 
 pub use iter::{Iter, IterRev};
 
@@ -37,6 +41,10 @@ pub struct List {
     len: usize,
     node_bytes: usize,
     fill: Fill,
+    /// Nodes at each end that are not squeezed, as was set when the list was made; 0: none is.
+    depth: u32,
+    /// Reading may have opened nodes.
+    was_read: Cell<bool>,
 }
 
 impl List {
@@ -45,7 +53,9 @@ impl List {
         let empty = Node::Packed(Listpack::new());
         let node_bytes = empty.heap_bytes();
         let fill = Fill::new(limits);
-        List { nodes: Nodes::One(empty), len: 0, node_bytes, fill }
+        let depth = u32::try_from(limits.list_compress_depth).unwrap_or(u32::MAX);
+        let was_read = Cell::new(false);
+        List { nodes: Nodes::One(empty), len: 0, node_bytes, fill, depth, was_read }
     }
 
     /// The element at an end.
@@ -104,6 +114,7 @@ impl List {
                 }
             });
             self.insert_node(new_at, Node::of(element, self.fill));
+            self.settle(0..0);
         }
     }
 
@@ -121,6 +132,7 @@ impl List {
             }
             left -= removed;
         }
+        self.settle(0..0);
         before - self.len
     }
 
@@ -130,6 +142,7 @@ impl List {
     pub fn set(&mut self, index: i64, element: &[u8]) -> bool {
         let Some(index) = self.index(index) else { return false };
         let Some((at, offset)) = self.locate(index) else { return false };
+        self.change(at, |_| ());
         let fits = !self.fill.is_plain(element.len())
             && matches!(self.nodes.get(at), Some(Node::Packed(p)) if p.fits(element.len()));
         if fits {
@@ -146,6 +159,7 @@ impl List {
                 self.remove_within(at, offset, 1);
             }
         }
+        self.settle(around(at));
         true
     }
 
@@ -157,6 +171,7 @@ impl List {
         };
         let Some((at, offset)) = self.locate(index) else { return false };
         self.insert_at(at, if before { offset } else { offset + 1 }, element);
+        self.settle(around(at));
         true
     }
 
@@ -168,9 +183,10 @@ impl List {
         {
             let removed = self.remove_within(at, offset, left);
             if removed == 0 {
-                return;
+                break;
             }
             left -= removed;
+            self.settle(around(at));
         }
     }
 
@@ -190,6 +206,7 @@ impl List {
                 break;
             }
         }
+        self.settle(0..self.nodes.len());
         removed
     }
 
@@ -217,6 +234,7 @@ impl List {
         } else {
             self.insert_node(self.nodes.len(), node);
         }
+        self.settle(0..0);
     }
 
     // ---- nodes
@@ -251,6 +269,7 @@ impl List {
     fn change<R: Default>(&mut self, at: usize, f: impl FnOnce(&mut Node) -> R) -> R {
         let Some(node) = self.nodes.get_mut(at) else { return R::default() };
         self.node_bytes -= node.heap_bytes();
+        node.open();
         let result = f(node);
         self.node_bytes += node.heap_bytes();
         result
@@ -413,8 +432,10 @@ impl List {
                 continue;
             }
             let bytes = b.heap_bytes();
-            if let Some(Node::Packed(next)) = self.nodes.remove(first + 1) {
+            if let Some(mut next) = self.nodes.remove(first + 1) {
                 self.node_bytes -= bytes;
+                next.open();
+                let Node::Packed(next) = next else { continue };
                 self.change(first, |node| {
                     if let Node::Packed(packed) = node {
                         packed.append(&next);
@@ -423,6 +444,11 @@ impl List {
             }
         }
     }
+}
+
+/// The nodes that a change within node `at` may have touched, made or moved.
+fn around(at: usize) -> std::ops::Range<usize> {
+    at.saturating_sub(2)..at.saturating_add(4)
 }
 
 /// A node without elements, which no list has.
@@ -462,6 +488,10 @@ impl Object for List {
                     out.length(QUICKLIST_NODE_PACKED);
                     out.string(packed.as_bytes());
                 }
+                Node::Squeezed(squeezed) => {
+                    out.length(QUICKLIST_NODE_PACKED);
+                    out.squeezed(squeezed.bytes(), squeezed.byte_len());
+                }
                 Node::Plain(bytes) => {
                     out.length(QUICKLIST_NODE_PLAIN);
                     out.string(bytes);
@@ -475,7 +505,15 @@ impl Object for List {
     }
     fn digest(&self, digest: &mut Digest) {
         let mut scratch = itoa::Buffer::new();
-        self.iter_from(0).for_each(|item| digest.string(item.bytes(&mut scratch)));
+        for at in 0..self.nodes.len() {
+            // A copy of its own, so that none stays open.
+            let node = self.nodes.get(at).map(|node| match node {
+                Node::Squeezed(_) => Cow::Owned(node.clone()),
+                Node::Packed(_) | Node::Plain(_) => Cow::Borrowed(node),
+            });
+            let items = node.iter().flat_map(|node| node.all());
+            items.for_each(|item| digest.string(item.bytes(&mut scratch)));
+        }
     }
     fn free_effort(&self) -> usize {
         self.nodes.len()

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::squeezed::Squeezed;
 use crate::types::listpack::{self, Item, Listpack};
 use crate::types::{EncodingLimits, LIST_PLAIN_LEN_MIN};
 
@@ -50,6 +51,8 @@ impl Fill {
 pub(super) enum Node {
     /// Elements in a listpack.
     Packed(Listpack),
+    /// The same under LZF.
+    Squeezed(Box<Squeezed>),
     /// One element as it is.
     Plain(Vec<u8>),
 }
@@ -64,9 +67,19 @@ impl Node {
         Node::Packed(packed)
     }
 
+    /// Length of the listpack, and number of its elements.
+    fn packed_lens(&self) -> Option<(usize, usize)> {
+        match self {
+            Node::Packed(packed) => Some((packed.byte_len(), packed.len())),
+            Node::Squeezed(squeezed) => Some((squeezed.byte_len(), squeezed.len())),
+            Node::Plain(_) => None,
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Node::Packed(packed) => packed.len(),
+            Node::Squeezed(squeezed) => squeezed.len(),
             Node::Plain(_) => 1,
         }
     }
@@ -74,6 +87,7 @@ impl Node {
     pub(super) fn heap_bytes(&self) -> usize {
         match self {
             Node::Packed(packed) => packed.memory_bytes(),
+            Node::Squeezed(squeezed) => size_of::<Squeezed>() + squeezed.bytes().len(),
             Node::Plain(bytes) => bytes.capacity(),
         }
     }
@@ -85,24 +99,27 @@ impl Node {
                 let total = packed.byte_len() + len_bytes + ENTRY_OVERHEAD;
                 packed.is_empty() || fill.allows(total, || packed.len() + 1)
             }
-            Node::Packed(_) | Node::Plain(_) => false,
+            Node::Squeezed(squeezed) if !fill.is_plain(len_bytes) => {
+                let total = squeezed.byte_len() + len_bytes + ENTRY_OVERHEAD;
+                fill.allows(total, || squeezed.len() + 1)
+            }
+            Node::Packed(_) | Node::Squeezed(_) | Node::Plain(_) => false,
         }
     }
 
     /// True when both nodes may become one.
     pub(super) fn may_merge(&self, next: &Node, fill: Fill) -> bool {
-        match (self, next) {
-            (Node::Packed(a), Node::Packed(b)) => {
-                let total = a.byte_len() + b.byte_len() - Listpack::new().byte_len();
-                fill.allows(total, || a.len() + b.len())
-            }
-            _ => false,
-        }
+        let (Some(a), Some(b)) = (self.packed_lens(), next.packed_lens()) else { return false };
+        fill.allows(a.0 + b.0 - Listpack::new().byte_len(), || a.1 + b.1)
     }
 
     pub(super) fn first(&self) -> Option<Item<'_>> {
         match self {
             Node::Packed(packed) => packed.first().map(|pos| packed.get(pos)),
+            Node::Squeezed(squeezed) => {
+                let packed = squeezed.packed();
+                packed.first().map(|pos| packed.get(pos))
+            }
             Node::Plain(bytes) => Some(Item::Str(bytes)),
         }
     }
@@ -110,6 +127,10 @@ impl Node {
     pub(super) fn last(&self) -> Option<Item<'_>> {
         match self {
             Node::Packed(packed) => packed.last().map(|pos| packed.get(pos)),
+            Node::Squeezed(squeezed) => {
+                let packed = squeezed.packed();
+                packed.last().map(|pos| packed.get(pos))
+            }
             Node::Plain(bytes) => Some(Item::Str(bytes)),
         }
     }
@@ -122,8 +143,8 @@ impl Node {
     /// The elements from number `from` on.
     pub(super) fn iter_from(&self, from: usize) -> NodeIter<'_> {
         match self {
-            Node::Packed(packed) if from == 0 => NodeIter::Packed(packed.iter()),
-            Node::Packed(packed) => NodeIter::Packed(packed.iter_from(seek(packed, from))),
+            Node::Packed(packed) => NodeIter::packed_from(packed, from),
+            Node::Squeezed(squeezed) => NodeIter::packed_from(squeezed.packed(), from),
             Node::Plain(bytes) => NodeIter::Plain((from == 0).then_some(bytes)),
         }
     }
@@ -132,6 +153,10 @@ impl Node {
     pub(super) fn iter_to(&self, to: usize) -> NodeIter<'_> {
         match self {
             Node::Packed(packed) => NodeIter::Packed(packed.iter_to(seek(packed, to))),
+            Node::Squeezed(squeezed) => {
+                let packed = squeezed.packed();
+                NodeIter::Packed(packed.iter_to(seek(packed, to)))
+            }
             Node::Plain(bytes) => NodeIter::Plain(Some(bytes)),
         }
     }
@@ -147,6 +172,16 @@ pub(super) fn seek(packed: &Listpack, index: usize) -> Option<listpack::Pos> {
 pub(super) enum NodeIter<'a> {
     Packed(listpack::Iter<'a>),
     Plain(Option<&'a [u8]>),
+}
+
+impl<'a> NodeIter<'a> {
+    fn packed_from(packed: &'a Listpack, from: usize) -> NodeIter<'a> {
+        if from == 0 {
+            NodeIter::Packed(packed.iter())
+        } else {
+            NodeIter::Packed(packed.iter_from(seek(packed, from)))
+        }
+    }
 }
 
 impl<'a> Iterator for NodeIter<'a> {

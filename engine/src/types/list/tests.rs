@@ -6,6 +6,11 @@ fn limits(list_max_listpack_size: i64) -> EncodingLimits {
     EncodingLimits { list_max_listpack_size, ..EncodingLimits::default() }
 }
 
+fn squeezed_nodes(list: &List) -> usize {
+    let nodes = (0..list.nodes.len()).filter_map(|at| list.nodes.get(at));
+    nodes.filter(|node| matches!(node, Node::Squeezed(_))).count()
+}
+
 fn texts(list: &List) -> Vec<Vec<u8>> {
     list.iter_from(0).map(Item::to_vec).collect()
 }
@@ -15,6 +20,17 @@ fn check(list: &List) {
     assert_eq!(list.len, nodes.iter().map(|n| n.len()).sum::<usize>());
     assert_eq!(list.node_bytes, nodes.iter().map(|n| n.heap_bytes()).sum::<usize>());
     assert!(list.len == 0 && nodes.len() == 1 || nodes.iter().all(|n| n.len() > 0));
+    let depth = list.depth as usize;
+    for (at, node) in nodes.iter().enumerate() {
+        let is_inner = depth > 0 && at >= depth && at + depth < nodes.len();
+        match node {
+            Node::Squeezed(_) => assert!(is_inner, "node {at} of {}", nodes.len()),
+            Node::Packed(packed) => {
+                assert!(!is_inner || squeezed::Squeezed::new(packed).is_none(), "node {at} is open")
+            }
+            Node::Plain(_) => {}
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -109,9 +125,11 @@ proptest! {
     #[test]
     fn behaves_like_a_vec(
         fill in prop_oneof![Just(-2i64), Just(-1), Just(0), Just(1), Just(3)],
+        list_compress_depth in 0usize..3,
         changes in prop::collection::vec(change(), 0..80),
     ) {
-        let (mut list, mut model) = (List::new(&limits(fill)), Vec::new());
+        let limits = EncodingLimits { list_compress_depth, ..limits(fill) };
+        let (mut list, mut model) = (List::new(&limits), Vec::new());
         for change in changes {
             apply(&mut list, &mut model, change);
             check(&list);
@@ -125,6 +143,36 @@ proptest! {
         prop_assert_eq!(list.end(Side::Left).map(Item::to_vec), model.first().cloned());
         prop_assert_eq!(list.end(Side::Right).map(Item::to_vec), model.last().cloned());
     }
+}
+
+#[test]
+fn inner_nodes_are_squeezed_and_read_as_before() {
+    let limits = EncodingLimits { list_compress_depth: 1, ..limits(-1) };
+    let mut list = List::new(&limits);
+    let element =
+        |n: usize| format!("element number {n} of a list that repeats itself").into_bytes();
+    (0..2000).for_each(|n| list.push(Side::Right, &element(n)));
+    let (nodes, bytes) = (list.nodes.len(), list.memory_bytes());
+    assert_eq!(squeezed_nodes(&list), nodes - 2);
+    assert!(bytes * 2 < 2000 * element(0).len(), "{bytes}");
+    assert!(list.iter_from(0).map(Item::to_vec).eq((0..2000).map(element)));
+    assert_eq!(list.get(1000).map(Item::to_vec), Some(element(1000)));
+    list.close();
+    assert_eq!(list.memory_bytes(), bytes);
+    let mut saved = RdbWriter::new(true);
+    list.save(&mut saved);
+    let mut input = crate::serial::RdbReader::new(&saved.buf);
+    let loaded = crate::serial::load_value(list.rdb_type(), &mut input, &limits).unwrap();
+    let crate::types::Value::List(loaded) = loaded else { panic!("a list") };
+    assert_eq!(texts(&loaded), texts(&list));
+    assert_eq!(squeezed_nodes(&loaded), nodes - 2);
+    assert!(list.set(-1000, b"other"));
+    assert!(list.insert(b"other", false, b"another"));
+    list.remove_range(500, 1200);
+    check(&list);
+    (0..800).for_each(|_| assert_eq!(list.remove_end(Side::Left, 1), 1));
+    check(&list);
+    assert_eq!(list.len, 1);
 }
 
 #[test]

@@ -146,6 +146,7 @@ const PATTERN_KEYS: DerivedKeys = DerivedKeys { wanted: has_patterns, find: patt
 fn pattern_keys(db: &mut Db<'_>, args: Args<'_>) -> Vec<Vec<u8>> {
     let Ok(options) = Options::parse(args, true) else { return Vec::new() };
     let Ok((elements, _)) = load(db, args.at(1)) else { return Vec::new() };
+    db.close_list(args.at(1));
     let patterns = options.by.iter().chain(&options.get).map(|pattern| Pattern::new(pattern));
     let names = patterns
         .flat_map(|pattern| elements.iter().filter_map(move |element| pattern.key_name(element)));
@@ -177,6 +178,7 @@ fn store_key(args: Args<'_>, positions: &mut SmallVec<[usize; 4]>) {
 
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>, mut options: Options<'_>) -> CmdResult {
     let (mut elements, is_set) = load(&mut ctx.db, args.at(1))?;
+    ctx.db.close_list(args.at(1));
     let mut unsorted = options.by.is_some_and(|by| !by.contains(&b'*'));
     if unsorted && is_set && options.store.is_some() {
         // A set has no order of its own, and what is stored must not depend on chance.
