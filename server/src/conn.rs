@@ -126,6 +126,8 @@ pub struct Conn {
     pub blocked: bool,
     /// Place of a reply from another shard, where its command may wait; this connection stands by until then.
     blocking_hop: Option<u64>,
+    /// To be closed behind the answer to the command at hand, which a task is working on.
+    pub close_when_answered: bool,
     /// To be closed when all replies have left.
     pub close_after_reply: bool,
     /// Shut down; goes when the last request has completed.
@@ -189,6 +191,7 @@ impl Conn {
             commands: 0,
             blocked: false,
             blocking_hop: None,
+            close_when_answered: false,
             close_after_reply: false,
             closing: false,
             receiving: false,

@@ -46,7 +46,13 @@ fn shown(value: &Value) -> String {
             let items: Vec<String> = items.iter().map(shown).collect();
             format!("[{}]", items.join(", "))
         }
-        _ => value.text(),
+        Value::Simple(_)
+        | Value::Int(_)
+        | Value::Bulk(_)
+        | Value::Double(_)
+        | Value::Bool(_)
+        | Value::Verbatim(_)
+        | Value::Big(_) => value.text(),
     }
 }
 

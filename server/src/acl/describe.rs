@@ -43,7 +43,12 @@ impl Selector {
         if self.all_keys {
             return vec![b"~*".to_vec()];
         }
-        self.keys.iter().map(KeyPattern::rule).collect()
+        // `~*` beside other patterns could not be read back.
+        let rule = |known: &KeyPattern| match known.rule() {
+            rule if rule == b"~*" && self.keys.len() > 1 => b"%RW~*".to_vec(),
+            rule => rule,
+        };
+        self.keys.iter().map(rule).collect()
     }
 
     /// Its rules about channels.

@@ -182,6 +182,10 @@ impl Selector {
             self.change(&CommandSet::of(command(name)?), true);
             return Ok(());
         }
+        // Where all words are allowed, and taking that back forgets the words, they say nothing.
+        if self.commands.contains(entry) {
+            return Ok(());
+        }
         let words = self.first_args.entry(entry.id).or_default();
         if !words.iter().any(|known| known.eq_ignore_ascii_case(word)) {
             words.push(word.to_vec());

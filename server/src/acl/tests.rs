@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use ringstone_engine::ArgBuf;
 
 use super::*;
@@ -273,5 +274,61 @@ fn lines_of_the_configuration_make_users() {
             .map(|words| ConfiguredUser { place: "my.conf, line 7".into(), words });
         let told = from_config(&lines, None, NewChannels::None).unwrap_err();
         assert!(told.starts_with("my.conf, line 7: ") && told.contains(why), "{told}");
+    }
+}
+
+/// Rules that mean something, as they may follow one another.
+fn any_rule() -> impl Strategy<Value = String> {
+    let words = || {
+        let commands = Table::get().sorted();
+        let subs = commands.iter().flat_map(|top| top.subs.iter().map(|(_, sub)| sub.spec.name));
+        let names: Vec<String> =
+            commands.iter().map(|top| top.spec.name).chain(subs).map(str::to_owned).collect();
+        let categories = ringstone_engine::cmd::CATEGORIES.iter().map(|name| (*name).to_owned());
+        names.into_iter().chain(categories).chain(["@all".to_owned()]).collect::<Vec<_>>()
+    };
+    let about_commands = (prop::sample::select(vec!['+', '-']), prop::sample::select(words()))
+        .prop_map(|(s, w)| format!("{s}{w}"));
+    let inner = prop_oneof![
+        8 => about_commands,
+        1 => "\\+(get|select|set)\\|[ab01]".prop_map(|rule| rule),
+        2 => "(~|%R~|%W~|%RW~)[ab*?]{0,3}".prop_map(|rule| rule),
+        2 => "&[ab*]{0,3}".prop_map(|rule| rule),
+        1 => prop::sample::select(vec!["allkeys", "resetkeys", "allchannels", "resetchannels", "nocommands"])
+            .prop_map(str::to_owned),
+    ];
+    let inner = inner.boxed();
+    prop_oneof![
+        6 => inner.clone(),
+        1 => prop::collection::vec(inner, 0..6).prop_map(|rules| format!("({})", rules.join(" "))),
+        1 => prop::sample::select(vec!["on", "off", "nopass", ">a", ">b", "<a", "reset", "clearselectors"])
+            .prop_map(str::to_owned),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_rules_made_is_described_so_that_it_is_made_again(
+        rules in prop::collection::vec(any_rule(), 0..20),
+    ) {
+        let mut users = Users::new(None);
+        // Those that are refused change nothing.
+        for rule in &rules {
+            let _refused = users.set(b"u", [rule.as_bytes()], NewChannels::None);
+        }
+        let text = users.lines().join(&b'\n');
+        for channels in [NewChannels::None, NewChannels::All] {
+            let again = from_file("f", &text, channels);
+            let again = again.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&text)));
+            prop_assert!(again.mean_the_same_as(&users), "{}", String::from_utf8_lossy(&text));
+            for (user, again) in users.iter().zip(again.iter()) {
+                for (selector, again) in user.all_selectors().zip(again.all_selectors()) {
+                    prop_assert_eq!(&selector.commands, &again.commands);
+                    prop_assert_eq!(&selector.first_args, &again.first_args);
+                }
+            }
+        }
     }
 }

@@ -123,7 +123,7 @@ impl User {
             },
             ..user.clone()
         };
-        plain(self) == plain(other)
+        plain(self).line() == plain(other).line()
     }
 
     /// Words for its flags, in Redis's order.

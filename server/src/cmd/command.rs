@@ -149,8 +149,7 @@ fn list(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
         _ => return Err(Error::Syntax),
     };
     let tops = Table::get().sorted();
-    let filtered = args.len() > 2;
-    let subs = tops.iter().flat_map(|top| top.subs.iter().map(|(_, sub)| sub)).filter(|_| filtered);
+    let subs = tops.iter().flat_map(|top| top.subs.iter().map(|(_, sub)| sub));
     let names: Vec<&str> = tops
         .iter()
         .copied()

@@ -77,6 +77,7 @@ impl Shard {
         }
         self.after_reply(conn, mark);
         conn.blocked = false;
+        conn.close_after_reply |= conn.close_when_answered;
         self.mark_dirty(conn);
     }
 

@@ -150,11 +150,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Ends a connection as soon as its command has been answered, which its task is about to do. Not earlier: one without
-/// anything to send would go before the answer is there.
+/// Ends a connection as soon as its command has been answered, which a task is working on.
 pub(crate) fn close_after_answer(shard: &ShardRef, id: ConnId) {
     if let Some(conn) = shard.borrow_mut().conns.get(id) {
-        conn.close_after_reply = true;
+        conn.close_when_answered = true;
     }
 }
 
