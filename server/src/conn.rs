@@ -144,6 +144,8 @@ pub struct Conn {
     pub decoder: Decoder,
     /// Arguments found of an incomplete command.
     pub spans: Vec<Span>,
+    /// CLIENT TRACKING, while it is on.
+    pub tracking: Option<Box<crate::tracking::Settings>>,
     /// What it is subscribed to; nothing when it is no subscriber.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Since when the output has been above the soft limit, in ms since 1970.
@@ -200,6 +202,7 @@ impl Conn {
             inbuf: Vec::new(),
             decoder: Decoder::new(),
             spans: Vec::new(),
+            tracking: None,
             subscriptions: None,
             soft_limit_since_ms: None,
             out: Vec::new(),

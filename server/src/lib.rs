@@ -37,6 +37,7 @@ pub mod snapshot;
 pub mod start;
 pub mod stats;
 pub mod table;
+pub mod tracking;
 pub mod tx;
 pub mod users_file;
 

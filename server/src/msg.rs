@@ -6,6 +6,7 @@ use ringstone_engine::{ArgBuf, Effects, Tree};
 use crate::conn::ConnId;
 use crate::shard::Shard;
 use crate::table::Entry;
+use crate::tracking::Caller;
 
 /// A command for the shard that owns its keys.
 pub struct Hop {
@@ -21,6 +22,8 @@ pub struct Hop {
     pub resp3: bool,
     /// It does not count as an access.
     pub no_touch: bool,
+    /// Who runs it, if it is a client that tracks keys.
+    pub caller: Option<Caller>,
     /// The command.
     pub entry: &'static Entry,
     /// Its arguments.
@@ -134,6 +137,8 @@ pub enum Msg {
         entries: Vec<(usize, KeyEntry)>,
         /// Keys that it changed, with their databases, when somebody observes.
         touched: Vec<(usize, Vec<u8>)>,
+        /// Who ran it, if it is a client that tracks keys.
+        caller: Option<Caller>,
     },
     /// Run this.
     Call(Call),

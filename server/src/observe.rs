@@ -4,7 +4,7 @@
 //! and those over the whole keyspace are seen alike. While nobody observes, this costs one branch a command.
 //!
 //! ```text
-//!   effects ─> Touched ─> WATCH
+//!   effects ─> Touched ─> WATCH, CLIENT TRACKING
 //!                      └> commands that wait for keys
 //! ```
 //!
@@ -61,8 +61,9 @@ fn touched_by(
     match command.spec.scope {
         Scope::All(_) => whole(command.spec.name, args, db, databases, each),
         Scope::Keys | Scope::Cursor(_) => {
+            // COPY only reads the one, a ZUNIONSTORE all but one of its keys.
             let dbs = if command.spec.names_database() { 0..databases } else { db..db + 1 };
-            for at in command.spec.key_positions(args).unwrap_or_default() {
+            for at in command.spec.written_positions(args).unwrap_or_default() {
                 dbs.clone().for_each(|db| each(Touched::Key(db, args.at(at))));
             }
         }
@@ -118,11 +119,13 @@ impl Shard {
     pub(crate) fn on_touched(&mut self, touched: Touched<'_>) {
         self.touch_watched(touched);
         self.blocked.queues.touch(touched);
+        self.invalidate(touched);
     }
 
     /// Whoever begins or ceases to observe something on this shard calls this.
     pub(crate) fn observers_changed(&mut self) {
-        let observes = !self.watches.is_empty() || !self.blocked.queues.is_empty();
+        let observes =
+            !self.watches.is_empty() || !self.blocked.queues.is_empty() || self.tracking.observes();
         if observes != self.keyspace.effects.is_observed() {
             self.keyspace.effects.set_observed(observes);
             if observes {

@@ -82,6 +82,8 @@ pub struct Shard {
     pub scripts_aside: usize,
     /// CLIENT PAUSE.
     pub pause: crate::cmd::client::Pause,
+    /// Who is told of changed keys.
+    pub tracking: crate::tracking::Tracking,
     /// Subscribers.
     pub pubsub: crate::pubsub::PubSub,
     /// Connections whose output has to be looked at.
@@ -150,6 +152,7 @@ impl Shard {
                 scripts: crate::script::Scripts::default(),
                 scripts_aside: 0,
                 pause: crate::cmd::client::Pause::default(),
+                tracking: crate::tracking::Tracking::default(),
                 pubsub: crate::pubsub::PubSub::default(),
                 dirty: Vec::new(),
                 spans: Vec::new(),
@@ -197,6 +200,10 @@ impl Shard {
         if !self.tx.stalled.is_empty() && !self.commit.is_stalled() {
             worked |= self.retry_stalled();
         }
+        if self.tracking.has_news() {
+            self.tell_news();
+            worked = true;
+        }
         self.push_all_late();
         worked |= self.end_late_waits();
         worked |= self.resume_served();
@@ -228,8 +235,8 @@ impl Shard {
             Msg::TxAsk { number, coordinator, work } => self.on_tx_ask(number, coordinator, work),
             Msg::TxRun { number, coordinator, run } => self.on_tx_run(number, coordinator, run),
             Msg::TxDone { number, shard, done } => self.tx.on_done(number, shard, done),
-            Msg::TxEnd { number, gsn, entries, touched } => {
-                self.on_tx_end(number, gsn, entries, &touched)
+            Msg::TxEnd { number, gsn, entries, touched, caller } => {
+                self.on_tx_end(number, gsn, entries, &touched, caller)
             }
             Msg::Call(call) => call(self),
         }
@@ -238,7 +245,8 @@ impl Shard {
     /// Says that this shard is about to sleep; false when there is something to do first. Whoever has something for it from
     /// now on wakes it, until [`Mesh::unpark`].
     pub(crate) fn is_quiet(&mut self) -> bool {
-        if !self.dirty.is_empty() || self.pubsub.has_late() || !self.mesh.park() {
+        let idle = self.dirty.is_empty() && !self.pubsub.has_late() && !self.tracking.has_news();
+        if !idle || !self.mesh.park() {
             return false;
         }
         // Only now: a peer that makes a batch safe from here on finds this shard parked.

@@ -37,6 +37,10 @@ impl Slab {
             self.slots.get_mut(id.slot as usize).filter(|s| s.generation == id.generation)?;
         slot.conn.as_deref_mut()
     }
+    /// True when the connection is there, be it in its place or taken out for a while.
+    pub fn is_known(&self, id: ConnId) -> bool {
+        self.slots.get(id.slot as usize).is_some_and(|slot| slot.generation == id.generation)
+    }
     /// Takes the connection out for a while, so that it and its shard can both be changed.
     pub fn take(&mut self, id: ConnId) -> Option<Box<Conn>> {
         self.slots.get_mut(id.slot as usize).filter(|s| s.generation == id.generation)?.conn.take()

@@ -405,9 +405,22 @@ impl Spec {
 
     /// Positions of the keys among `args`. An error where a count of keys does not fit the arguments.
     pub fn key_positions(&self, args: Args<'_>) -> Result<SmallVec<[usize; 4]>, Error> {
+        self.positions(args, |_| true)
+    }
+
+    /// Positions of the keys that the command may change; errors as for [`Spec::key_positions`].
+    pub fn written_positions(&self, args: Args<'_>) -> Result<SmallVec<[usize; 4]>, Error> {
+        self.positions(args, |flags| !flags.intersects(KeyFlags::RO | KeyFlags::NOT_KEY))
+    }
+
+    fn positions(
+        &self,
+        args: Args<'_>,
+        wanted: impl Fn(KeyFlags) -> bool,
+    ) -> Result<SmallVec<[usize; 4]>, Error> {
         let mut out = SmallVec::new();
         let argc = i64::try_from(args.len()).unwrap_or(i64::MAX);
-        for spec in self.keys {
+        for spec in self.keys.iter().filter(|spec| wanted(spec.flags)) {
             let Some(begin) = begin_at(spec.begin, args) else { continue };
             let (first, last, step) = match spec.find {
                 Find::Range(last, step, limit) => {

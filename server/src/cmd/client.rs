@@ -4,6 +4,7 @@ mod info;
 mod kill;
 mod pause;
 mod settings;
+mod tracking;
 mod unblock;
 
 use ringstone_engine::Error;
@@ -41,6 +42,10 @@ static CLIENT: HostCommand = HostCommand {
         &info::INFO,
         &info::LIST,
         &kill::KILL,
+        &tracking::CACHING,
+        &tracking::GETREDIR,
+        &tracking::TRACKING,
+        &tracking::TRACKINGINFO,
         &pause::PAUSE,
         &pause::UNPAUSE,
         &unblock::UNBLOCK,
@@ -73,6 +78,10 @@ static HELP: HostCommand = HostCommand {
             host,
             "CLIENT",
             &[
+                "CACHING (YES|NO)",
+                "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+                "GETREDIR",
+                "    Return the client ID we are redirecting to when tracking is enabled.",
                 "GETNAME",
                 "    Return the name of the current connection.",
                 "ID",
@@ -105,6 +114,11 @@ static HELP: HostCommand = HostCommand {
                 "    Name the client library of the current connection.",
                 "SETNAME <name>",
                 "    Assign the name <name> to the current connection.",
+                "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+                "         [OPTIN] [OPTOUT] [NOLOOP]",
+                "    Control server assisted client side caching.",
+                "TRACKINGINFO",
+                "    Report tracking status for the current connection.",
                 "UNBLOCK <clientid> [TIMEOUT|ERROR]",
                 "    Unblock the specified blocked client.",
                 "UNPAUSE",

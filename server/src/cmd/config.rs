@@ -146,6 +146,7 @@ impl Shard {
         self.measure.configure(config);
         self.keyspace.limits = crate::limits::encoding(config, self.keyspace.limits);
         self.keyspace.events.set_wanted(config.notify_keyspace_events);
+        self.limit_tracked();
         self.keyspace.set_access_policy(crate::room::access_policy(config));
         self.measure_memory();
         self.make_room();

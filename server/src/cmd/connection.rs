@@ -258,6 +258,7 @@ static RESET: HostCommand = HostCommand {
     },
     run: |host, _| {
         host.shard.drop_subscriptions(host.conn);
+        host.shard.stop_tracking(host.conn);
         host.shard.forget_tx(host.conn);
         host.shard.stop_monitoring(host.conn);
         let conn = &mut *host.conn;

@@ -286,6 +286,9 @@ params! {
         /// `z` = sorted sets, `t` = streams, `x` = expired, `e` = evicted, `d` = modules, `n` = new keys, `m` = misses,
         /// `A` = `g$lshzxetd`.
         notify_keyspace_events: Classes = "notify-keyspace-events", Kind::Events, "", Live;
+        /// Keys whose readers are remembered for CLIENT TRACKING; when there are more, the readers of some are told as if the keys had
+        /// changed. 0 = no limit. Each shard keeps its part.
+        tracking_table_max_keys: usize = "tracking-table-max-keys", Kind::Int { min: 0, max: i64::MAX, unit: "keys" }, "1000000", Live;
     }
     "Observability" {
         /// Keep the distribution of each command's latency, for INFO latencystats and LATENCY HISTOGRAM.

@@ -175,7 +175,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
         "SIGINT and SIGTERM always stop the server in good order",
     ),
     warn("shutdown-timeout", None, REPLICATION),
-    warn("tracking-table-max-keys", None, "client-side caching is not implemented yet"),
     refuse("tls-port", Some("0"), TLS),
     warn("tls-auth-clients", None, TLS),
     warn("tls-ca-cert-dir", Some(""), TLS),

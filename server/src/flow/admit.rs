@@ -40,6 +40,9 @@ impl Shard {
         conn.commands += 1;
         conn.last_ms = self.now_ms;
         self.mark_dirty(conn);
+        if conn.tracking.is_some() {
+            conn.note_command_begins();
+        }
         self.make_room();
         match self.admit(conn, args) {
             Ok(Admitted { entry, args, .. })

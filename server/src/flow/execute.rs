@@ -123,6 +123,7 @@ impl Shard {
         let (db, resp3) = (conn.db, conn.resp3);
         let mark = conn.reply_mark();
         self.keyspace.set_quiet(conn.no_touch);
+        self.tracking.caller = conn.caller(self.index);
         let ran = match cursor_shard {
             None => {
                 let mut reply = RespReply::new(conn.reply_buffer(), resp3);
@@ -135,6 +136,7 @@ impl Shard {
             Err(block) => {
                 // What had expired is gone; who minds learns it first.
                 self.observe();
+                self.tracking.caller = None;
                 return self.wait_here(conn, (entry, args), *block);
             }
         };
@@ -145,6 +147,7 @@ impl Shard {
         self.remember(conn, entry, args, reply_bytes);
         self.after_reply(conn, mark);
         self.observe();
+        self.tracking.caller = None;
     }
 
     /// Runs a command that came from another shard, unless a transaction has its keys.
@@ -166,9 +169,10 @@ impl Shard {
     }
 
     pub(crate) fn execute_hop(&mut self, hop: Hop) {
-        let Hop { origin, conn, number, db, resp3, no_touch, entry, args } = hop;
+        let Hop { origin, conn, number, db, resp3, no_touch, caller, entry, args } = hop;
         let mut bytes = Vec::new();
         self.keyspace.set_quiet(no_touch);
+        self.tracking.caller = caller;
         let ran = match entry.spec.scope {
             Scope::Cursor(_) => {
                 Ok(self.run_cursor(db, resp3, entry, args.as_args(), self.index, &mut bytes))
@@ -182,6 +186,7 @@ impl Shard {
             Ok(batch) => batch,
             Err(block) => {
                 self.observe();
+                self.tracking.caller = None;
                 let asker =
                     Asker { home: origin, conn, entry, args: args.as_args(), db, resp3, no_touch };
                 return self.wait_for_hop(asker, number, *block);
@@ -190,6 +195,7 @@ impl Shard {
         self.remember_there(origin, conn, entry, args.as_args(), bytes.len());
         self.commit.send_when_safe(batch, origin, Msg::HopReply { conn, number, bytes });
         self.observe();
+        self.tracking.caller = None;
     }
 
     /// The answer of another shard has come.
@@ -241,9 +247,14 @@ impl Shard {
         let result = run_or_wait(&mut self.keyspace, db, self.now_ms, entry, args, reply);
         if let Err(Error::WouldBlock(block)) = result {
             self.note_call(entry, None);
+            self.remember_read(entry, args);
             return Err(block);
         }
         self.note_call(entry, result.as_ref().err());
+        self.remember_read(entry, args);
+        if result.is_ok() {
+            self.note_flush(entry);
+        }
         let wrote = self.keyspace.effects.count() != before;
         Ok(self.note(entry, args, wrote))
     }

@@ -179,6 +179,7 @@ impl Shard {
             self.forget_wait(conn);
             self.drop_subscriptions(conn);
             self.stop_monitoring(conn);
+            self.stop_tracking(conn);
             socket::shutdown(conn.fd);
             if conn.receiving {
                 self.net.cancel(

@@ -97,7 +97,8 @@ impl Shard {
         }
         let (origin, id, db, resp3) = (self.index, conn.id, conn.db, conn.resp3);
         let (no_touch, args) = (conn.no_touch, ArgBuf::from(args));
-        let hop = Hop { origin, conn: id, number, db, resp3, no_touch, entry, args };
+        let caller = conn.caller(origin);
+        let hop = Hop { origin, conn: id, number, db, resp3, no_touch, caller, entry, args };
         self.mesh.send(owner, Msg::Hop(Box::new(hop)));
     }
 

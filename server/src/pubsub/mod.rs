@@ -21,6 +21,7 @@ use crate::flow::execute::RespReply;
 use crate::map::{Map, Set};
 use crate::shard::Shard;
 use crate::slab::Slab;
+use crate::tracking::Note;
 
 /// What can be subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,10 +133,17 @@ impl<'a> Push<'a> {
     }
 }
 
-/// A push to a connection that was at hand, in RESP2 and RESP3.
+/// Something for a connection that was at hand.
 struct Late {
     conn: ConnId,
-    forms: [Vec<u8>; 2],
+    what: What,
+}
+
+enum What {
+    /// A push in RESP2 and RESP3.
+    Push([Vec<u8>; 2]),
+    /// A message about keys that it tracks.
+    Note(Note),
 }
 
 /// Where pushes go.
@@ -149,7 +157,7 @@ impl Outbox<'_> {
     fn send(&mut self, to: ConnId, push: &mut Push<'_>) {
         let Some(conn) = self.conns.get(to) else {
             let forms = [false, true].map(|resp3| push.bytes(resp3).to_vec());
-            self.late.push(Late { conn: to, forms });
+            self.late.push(Late { conn: to, what: What::Push(forms) });
             return;
         };
         conn.push(push.bytes(conn.resp3));
@@ -167,6 +175,11 @@ impl PubSub {
             Kind::Pattern => &mut self.patterns,
             Kind::ShardChannel => &mut self.shard_channels,
         }
+    }
+
+    /// Keeps a message about tracked keys for a connection that is at hand.
+    pub(crate) fn note_late(&mut self, conn: ConnId, note: Note) {
+        self.late.push(Late { conn, what: What::Note(note) });
     }
 
     /// True while pushes wait for connections that were at hand.
@@ -286,9 +299,14 @@ impl Shard {
         if !self.pubsub.late.iter().any(|late| late.conn == id) {
             return;
         }
-        for late in self.pubsub.late.extract_if(.., |late| late.conn == id) {
-            let [resp2, resp3] = &late.forms;
-            conn.push(if conn.resp3 { resp3 } else { resp2 });
+        let late: Vec<Late> = self.pubsub.late.extract_if(.., |late| late.conn == id).collect();
+        for Late { what, .. } in late {
+            match what {
+                What::Push([resp2, resp3]) => {
+                    conn.push(if conn.resp3 { &resp3 } else { &resp2 });
+                }
+                What::Note(note) => self.take_note(conn, note),
+            }
         }
         self.mark_dirty(conn);
     }

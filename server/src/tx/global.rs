@@ -7,6 +7,7 @@ use ringstone_engine::reply::TreeSink;
 use ringstone_engine::{Effects, Tree};
 use ringstone_persist::log::FrameKind;
 
+use super::held::Ends;
 use crate::flow::execute::run_data;
 use crate::msg::{Msg, Part, TxDone, TxWork, WholeRun};
 use crate::shard::{Shard, ShardRef};
@@ -22,6 +23,9 @@ impl Shard {
                 let (reply, effects) = self.run_part(&part);
                 self.observe_records(effects.bytes());
                 self.publish_events();
+                if reply.as_error().is_none() {
+                    self.note_flush(part.entry);
+                }
                 TxDone::Ran(reply, effects)
             }
             WholeRun::Step(step) => {
@@ -68,7 +72,7 @@ impl Shard {
 
     fn end_on_all(&mut self, number: u64, gsn: Option<u64>) {
         let owners: Vec<usize> = (0..self.shards()).collect();
-        self.end_transaction(number, gsn, &owners, Vec::new(), Vec::new());
+        self.end_transaction(number, gsn, &owners, Vec::new(), Ends::default());
     }
 
     /// Sends messages although this shard holds its replies back.

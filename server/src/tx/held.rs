@@ -18,7 +18,7 @@ use ringstone_engine::raw::Entry as KeyEntry;
 use ringstone_engine::{ArgBuf, Args, Effects, Error, Keyspace, Reply, Tree};
 
 use super::global::{run_on, take_all};
-use crate::conn::BatchId;
+use crate::conn::{BatchId, ConnId};
 use crate::flow::execute::{carry_shard, run_or_wait};
 use crate::flow::route::split_cursor;
 use crate::msg::{Msg, Part, TxDone, TxWork, WholeRun};
@@ -26,6 +26,7 @@ use crate::observe::{Touched, each_touched};
 use crate::rt::oneshot;
 use crate::shard::{Shard, ShardRef};
 use crate::table::Entry;
+use crate::tracking::{Caller, read_keys};
 
 /// A key of a transaction: owner, database, name.
 pub type LentKey = (usize, usize, Vec<u8>);
@@ -59,6 +60,17 @@ pub struct Held {
     data: Keyspace,
     /// Keys changed so far, while somebody observes.
     touched: Vec<(usize, Vec<u8>)>,
+    /// Who runs it, if it is a client that tracks keys, and which it has read.
+    caller: Option<Caller>,
+    read: Vec<Vec<u8>>,
+}
+
+/// What the owners of keys learn beside the keys themselves, when a transaction ends.
+#[derive(Default)]
+pub(super) struct Ends {
+    /// Keys that were changed, by shard.
+    touched: Vec<Vec<(usize, Vec<u8>)>>,
+    caller: Option<Caller>,
 }
 
 impl Held {
@@ -99,7 +111,27 @@ impl Held {
         data.effects.set_observed(this.is_observed_anywhere());
         data.events.set_wanted(this.keyspace.events.wanted());
         let (shard, keys, touched) = (ShardRef::clone(shard), Vec::new(), Vec::new());
-        Held { shard, number, owners, whole, keys, data, touched }
+        let (caller, read) = (None, Vec::new());
+        Held { shard, number, owners, whole, keys, data, touched, caller, read }
+    }
+
+    /// Says who runs the commands to come, if it is a client that tracks keys.
+    pub fn set_caller(&mut self, caller: Option<Caller>) {
+        self.caller = caller;
+    }
+
+    /// The same, a connection of this shard.
+    pub fn set_caller_of(&mut self, id: ConnId) {
+        let mut this = self.shard.borrow_mut();
+        let index = this.index;
+        self.caller = this.conns.get(id).and_then(|conn| conn.caller(index));
+    }
+
+    /// Notes keys that the caller has read, to be told of their next change.
+    pub fn note_read(&mut self, entry: &Entry, args: Args<'_>) {
+        if let Some(caller) = self.caller {
+            self.read.extend(read_keys(caller, entry, args).map(<[u8]>::to_vec));
+        }
     }
 
     /// The shard that coordinates.
@@ -144,6 +176,7 @@ impl Held {
         let failure = result.as_ref().err().filter(|e| !matches!(e, Error::WouldBlock(_)));
         this.note_call_since(call.entry, began, failure);
         drop(this);
+        self.note_read(call.entry, call.args);
         self.tell();
         result
     }
@@ -343,7 +376,13 @@ impl Held {
         let effects = self.data.effects.take();
         let mut this = self.shard.borrow_mut();
         let (batch, gsn) = this.append_transaction(self.number, &effects);
-        let ends = this.split_touched(self.touched);
+        if let Some(caller) = self.caller {
+            for key in self.read {
+                let owner = this.shared.slots.shard_of_key(&key);
+                this.call(owner, move |there| there.track(&key, caller.client));
+            }
+        }
+        let ends = Ends { touched: this.split_touched(self.touched), caller: self.caller };
         this.keyspace.stats.add(std::mem::take(&mut self.data.stats));
         this.tx.scratch = Some(self.data);
         this.end_transaction(self.number, gsn, &self.owners, home, ends);
@@ -451,7 +490,7 @@ impl Shard {
     /// Gives back what a transaction was lent that has to start again.
     fn give_up(&mut self, number: u64, owners: &[usize], lent: Vec<LentEntry>) {
         let home = self.by_owner(lent);
-        self.end_transaction(number, None, owners, home, Vec::new());
+        self.end_transaction(number, None, owners, home, Ends::default());
     }
 
     fn split_touched(&self, touched: Vec<(usize, Vec<u8>)>) -> Vec<Vec<(usize, Vec<u8>)>> {
@@ -472,15 +511,16 @@ impl Shard {
         gsn: Option<u64>,
         owners: &[usize],
         mut home: Vec<Vec<LentEntry>>,
-        mut touched: Vec<Vec<(usize, Vec<u8>)>>,
+        mut ends: Ends,
     ) {
+        let caller = ends.caller;
         for owner in owners {
             let entries = home.get_mut(*owner).map(std::mem::take).unwrap_or_default();
-            let touched = touched.get_mut(*owner).map(std::mem::take).unwrap_or_default();
+            let touched = ends.touched.get_mut(*owner).map(std::mem::take).unwrap_or_default();
             if *owner == self.index {
-                self.on_tx_end(number, gsn, entries, &touched);
+                self.on_tx_end(number, gsn, entries, &touched, caller);
             } else {
-                self.mesh.send(*owner, Msg::TxEnd { number, gsn, entries, touched });
+                self.mesh.send(*owner, Msg::TxEnd { number, gsn, entries, touched, caller });
             }
         }
         self.send_now();

@@ -13,6 +13,7 @@ use crate::flow::route::key_hash;
 use crate::observe::Touched;
 use crate::shard::Shard;
 use crate::table::Entry;
+use crate::tracking::Caller;
 
 impl Shard {
     /// Starts a command whose keys lie on several shards, or which needs the whole keyspace; the connection waits for it.
@@ -27,9 +28,11 @@ impl Shard {
         conn.blocked = true;
         let (id, db, resp3, no_touch) = (conn.id, conn.db, conn.resp3, conn.no_touch);
         let keys = self.lent_keys(db, entry, args);
+        let caller = conn.caller(self.index);
         let (whole, args) = (self.needs_whole(entry, args), ArgBuf::from(args));
         self.queues.spawn(async move {
             let mut held = if whole { Held::whole(&me).await } else { Held::keys(&me, keys).await };
+            held.set_caller(caller);
             let mut bytes = Vec::new();
             let call = Call { db, resp3, no_touch, entry, args: args.as_args() };
             let mut reply = RespReply::new(&mut bytes, resp3);
@@ -60,6 +63,7 @@ impl Shard {
         gsn: Option<u64>,
         entries: Vec<LentEntry>,
         touched: &[(usize, Vec<u8>)],
+        caller: Option<Caller>,
     ) {
         if let Some(gsn) = gsn {
             let changed = touched.iter().map(|(_, key)| key_hash(key));
@@ -70,9 +74,11 @@ impl Shard {
         for (db, entry) in entries {
             self.keyspace.checkin(db, entry);
         }
+        self.tracking.caller = caller;
         for (db, key) in touched {
             self.on_touched(Touched::Key(*db, key));
         }
+        self.tracking.caller = None;
         self.end_hold(number);
         let granted = self.tx.granted.remove(&number);
         self.serve_blocked(granted);

@@ -215,6 +215,7 @@ impl Shard {
             match entry.run {
                 Run::Data(_) => {
                     let resp3 = conn.resp3;
+                    self.tracking.caller = conn.caller(self.index);
                     let (args, from) = (args.as_args(), conn.reply_mark());
                     let reply = conn.reply_buffer();
                     batch = batch.max(self.run_and_note(*db, resp3, entry, args, reply));
@@ -239,6 +240,7 @@ impl Shard {
         }
         conn.push(&shown);
         self.observe();
+        self.tracking.caller = None;
     }
 
     fn exec_held(
@@ -298,6 +300,7 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
         match entry.run {
             Run::Data(_) => {
                 let call = Call { db: *db, resp3, no_touch, entry, args };
+                held.set_caller_of(id);
                 let from = bytes.len();
                 held.run_any(&call, &mut RespReply::new(&mut bytes, resp3)).await;
                 let mut this = shard.borrow_mut();

@@ -32,6 +32,15 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     if conn.monitors {
         flags.push('O');
     }
+    if let Some(tracking) = &conn.tracking {
+        flags.push('t');
+        if tracking.redirect.is_some_and(|redirect| redirect.broken) {
+            flags.push('R');
+        }
+        if tracking.broadcasts() {
+            flags.push('B');
+        }
+    }
     if conn.close_after_reply {
         flags.push('c');
     }
@@ -53,7 +62,7 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     format!(
         "id={} addr={peer} laddr={local} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shard_channels} multi=-1 qbuf={} \
          qbuf-free={} argv-mem={args_bytes} multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user={} \
-         redir=-1 resp={} lib-name={} lib-ver={}",
+         redir={} resp={} lib-name={} lib-ver={}",
         conn.client_id,
         conn.fd,
         text(info.map(|i| &i.name)),
@@ -66,6 +75,7 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
         conn.output_bytes(),
         conn.last_command,
         String::from_utf8_lossy(&conn.user.name),
+        super::tracking::redirect_id(conn),
         if conn.resp3 { 3 } else { 2 },
         text(info.map(|i| &i.lib_name)),
         text(info.map(|i| &i.lib_version)),

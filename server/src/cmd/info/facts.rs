@@ -23,6 +23,10 @@ pub(super) struct Facts {
     pub(super) lazyfree_pending: usize,
     pub(super) lazyfreed: u64,
     pub(super) snapshot_entries: u64,
+    /// Clients that track, keys noted, and notes in all.
+    pub(super) tracking: (usize, usize, usize),
+    /// Prefixes that clients want to be told of; every shard knows all.
+    pub(super) tracking_prefixes: usize,
     /// Keys and keys with expiry, per database.
     pub(super) dbs: Vec<(usize, usize)>,
     pub(super) logs: bool,
@@ -49,6 +53,11 @@ impl Facts {
             all.lazyfree_pending += part.lazyfree_pending;
             all.lazyfreed += part.lazyfreed;
             all.snapshot_entries += part.snapshot_entries;
+            let (clients, keys, items) = part.tracking;
+            all.tracking.0 += clients;
+            all.tracking.1 += keys;
+            all.tracking.2 += items;
+            all.tracking_prefixes = all.tracking_prefixes.max(part.tracking_prefixes);
             all.log_pending_bytes += part.log_pending_bytes;
             all.unhealthy |= part.unhealthy;
             all.calls.add(&part.calls);
@@ -86,6 +95,8 @@ impl Shard {
             lazyfree_pending: self.keyspace.lazyfree_pending_objects(),
             lazyfreed: self.keyspace.lazyfreed_objects(),
             snapshot_entries: self.snapshot.as_ref().map_or(0, |progress| progress.entries),
+            tracking: self.tracking.counts(),
+            tracking_prefixes: self.tracking.prefix_count(),
             dbs,
             logs: self.commit.has_log(),
             log_error,

@@ -48,7 +48,7 @@ pub(super) fn clients(out: &mut String, about: &About<'_>) {
     line!(out, "client_recent_max_input_buffer:{}", all.stats.input_buffer_max);
     line!(out, "client_recent_max_output_buffer:{}", all.stats.output_buffer_max);
     line!(out, "blocked_clients:{}", all.blocked);
-    line!(out, "tracking_clients:0");
+    line!(out, "tracking_clients:{}", about.all.tracking.0);
     line!(out, "clients_in_timeout_table:{}", all.with_deadline);
 }
 

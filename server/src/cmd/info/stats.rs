@@ -34,6 +34,9 @@ pub(super) fn stats(out: &mut String, about: &About<'_>) {
     line!(out, "total_forks:0");
     line!(out, "migrate_cached_sockets:0");
     line!(out, "slave_expires_tracked_keys:0");
+    line!(out, "tracking_total_keys:{}", all.tracking.1);
+    line!(out, "tracking_total_items:{}", all.tracking.2);
+    line!(out, "tracking_total_prefixes:{}", all.tracking_prefixes);
     line!(out, "total_error_replies:{}", stats.errors);
     line!(out, "client_query_buffer_limit_disconnections:{}", stats.query_limit_disconnections);
     line!(out, "client_output_buffer_limit_disconnections:{}", stats.output_limit_disconnections);
