@@ -3,6 +3,7 @@
 //! Work reaches a keyspace through one channel, so that it happens in the order in which it was sent. An effect whose keys
 //! belong to several keyspaces borrows them through the same channels, as a transaction would.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -38,7 +39,7 @@ enum Work {
     Entries(Vec<Loaded>),
     Commands(Vec<Planned>),
     Records(RecordBatch),
-    Lend(Vec<KeyPlace>, SyncSender<Vec<Option<Entry>>>),
+    Lend(Vec<KeyPlace>, SyncSender<Vec<(usize, Entry)>>),
     TakeBack(Vec<(usize, Entry)>),
 }
 
@@ -297,39 +298,27 @@ impl Owners {
         let Planned { db, command, args, .. } = planned;
         let names_db = command.spec.names_database();
         let dbs: Vec<usize> = if names_db { (0..self.databases).collect() } else { vec![*db] };
-        let mut keys: Vec<KeyPlace> = Vec::new();
-        for at in positions {
-            let key = args.as_args().at(*at);
-            keys.extend(dbs.iter().map(|db| (*db, key.to_vec())));
-        }
-        keys.sort_unstable();
-        keys.dedup();
+        let names: BTreeSet<&[u8]> = positions.iter().map(|at| args.as_args().at(*at)).collect();
+        let places_of = |slots: SlotMap, owner: usize| -> Vec<KeyPlace> {
+            let own = names.iter().filter(|key| slots.shard_of_key(key) == owner);
+            own.flat_map(|key| dbs.iter().map(|db| (*db, key.to_vec()))).collect()
+        };
         for owner in owners {
             self.flush(*owner)?;
             let (sender, receiver) = mpsc::sync_channel(1);
-            let mine: Vec<KeyPlace> = keys
-                .iter()
-                .filter(|(_, key)| self.slots.shard_of_key(key) == *owner)
-                .cloned()
-                .collect();
-            self.send(*owner, Work::Lend(mine.clone(), sender))?;
+            self.send(*owner, Work::Lend(places_of(self.slots, *owner), sender))?;
             let lent = receiver.recv().map_err(|_| "a loading thread has stopped".to_owned())?;
-            for ((db, _), entry) in mine.iter().zip(lent) {
-                entry.into_iter().for_each(|entry| self.scratch.checkin(*db, entry));
-            }
+            lent.into_iter().for_each(|(db, entry)| self.scratch.checkin(db, entry));
         }
         run_planned(&mut self.scratch, planned)?;
+        // All that is there belongs to one of the owners: a command makes only keys that it names.
+        let mut back: Vec<(usize, Entry)> = Vec::new();
+        self.scratch.drain(&mut |db, entry| back.push((db, entry)));
         for owner in owners {
-            let mine: Vec<KeyPlace> = keys
-                .iter()
-                .filter(|(_, key)| self.slots.shard_of_key(key) == *owner)
-                .cloned()
-                .collect();
-            let back = mine
-                .iter()
-                .filter_map(|(db, key)| Some((*db, self.scratch.checkout(*db, key)?)))
-                .collect();
-            self.send(*owner, Work::TakeBack(back))?;
+            let is_own =
+                |(_, entry): &mut (usize, Entry)| self.slots.shard_of_key(entry.key()) == *owner;
+            let own = back.extract_if(.., is_own).collect();
+            self.send(*owner, Work::TakeBack(own))?;
         }
         Ok(())
     }
@@ -442,7 +431,8 @@ fn own(mut keyspace: Keyspace, queue: &Receiver<Work>) -> Result<Keyspace, Strin
                 commands.iter().try_for_each(|planned| run_planned(&mut keyspace, planned))?
             }
             Work::Lend(keys, back) => {
-                let lent = keys.iter().map(|(db, key)| keyspace.checkout(*db, key)).collect();
+                let lent = |(db, key): KeyPlace| Some((db, keyspace.checkout(db, &key)?));
+                let lent = keys.into_iter().filter_map(lent).collect();
                 // Nobody waits only when the loading has failed elsewhere.
                 let _ = back.send(lent);
             }
