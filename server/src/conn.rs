@@ -112,6 +112,10 @@ pub struct Conn {
     pub in_exec: bool,
     /// Watches with MONITOR.
     pub monitors: bool,
+    /// It has sent commands that may write.
+    pub wrote: bool,
+    /// The most output that waited lately, in bytes.
+    pub output_peak: usize,
     /// Name and library, when given.
     pub info: Option<Box<ClientInfo>>,
     /// When it connected, in ms since 1970.
@@ -186,6 +190,8 @@ impl Conn {
             tx: None,
             in_exec: false,
             monitors: false,
+            wrote: false,
+            output_peak: 0,
             info: None,
             since_ms: now_ms,
             last_ms: now_ms,
@@ -356,6 +362,32 @@ impl Conn {
     /// Room allocated for replies, in bytes.
     pub fn output_capacity(&self) -> usize {
         self.out.capacity() + self.sending.capacity()
+    }
+
+    /// Replies that are out of turn: how many, and their bytes.
+    pub fn pending_output(&self) -> (usize, usize) {
+        let bytes = self.pending.iter().map(|p| match p {
+            Pending::Ready { bytes, .. } => bytes.capacity(),
+            Pending::Waiting { .. } => 0,
+        });
+        let frames = self.pending.capacity() * size_of::<Pending>();
+        (self.pending.len(), bytes.sum::<usize>() + frames)
+    }
+
+    /// Bytes of the commands queued behind MULTI.
+    pub fn queue_bytes(&self) -> usize {
+        let queue = self.tx.as_ref().and_then(|tx| tx.queue.as_ref());
+        queue.map_or(0, |queue| queue.memory_bytes())
+    }
+
+    /// Bytes that the connection holds.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Conn>()
+            + self.inbuf.capacity()
+            + self.spans.capacity() * size_of::<Span>()
+            + self.output_capacity()
+            + self.pending_output().1
+            + self.queue_bytes()
     }
 
     // ---- sending

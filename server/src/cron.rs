@@ -14,6 +14,10 @@ const RETRY_S: i64 = 5;
 const EXPIRE_KEYS: usize = 200;
 /// Slices of the expiry cycle in one go; more work is left for the next tick.
 const EXPIRE_SLICES: usize = 25;
+/// How much one slice counts in the average of stale keys.
+const STALE_WEIGHT: f64 = 0.05;
+/// How often the largest output of a connection is forgotten, in seconds.
+const PEAK_S: i64 = 5;
 /// Elements that one slice of slow freeing frees.
 const FREE_ELEMENTS: usize = 2000;
 
@@ -49,7 +53,8 @@ async fn expire(shard: &ShardRef) {
             let now_ms = crate::rt::clock::unix_ms();
             let began = this.measure.now();
             let report = this.keyspace.expire_cycle(now_ms, EXPIRE_KEYS * effort);
-            this.note_event("expire-cycle", began);
+            this.stats.expire_ns += this.note_event("expire-cycle", began);
+            this.note_stale(report.examined, report.expired);
             this.observe();
             if !this.keyspace.effects.is_empty() {
                 this.wake();
@@ -61,6 +66,7 @@ async fn expire(shard: &ShardRef) {
         }
         yield_now().await;
     }
+    shard.borrow_mut().stats.expire_stops += 1;
 }
 
 async fn free(shard: &ShardRef) {
@@ -70,8 +76,19 @@ async fn free(shard: &ShardRef) {
 }
 
 impl Shard {
+    /// The share of keys that were there although their time was up, as a running average.
+    fn note_stale(&mut self, examined: usize, expired: usize) {
+        if examined > 0 {
+            let now = expired as f64 / examined as f64;
+            self.stale_share = now * STALE_WEIGHT + self.stale_share * (1.0 - STALE_WEIGHT);
+        }
+    }
+
     fn tick(&mut self) {
         self.now_ms = crate::rt::clock::unix_ms();
+        let stats = &self.stats;
+        let counters = [stats.commands, stats.input_bytes, stats.output_bytes];
+        self.measure.rates.sample(self.now_ms, counters);
         self.keyspace.set_clock(self.now_ms);
         let now = u64::try_from(self.now_ms).unwrap_or(0);
         let mut wakes = false;
@@ -89,9 +106,10 @@ impl Shard {
     }
 
     fn each_second(&mut self) {
-        self.stats.commands_per_s = self.stats.commands - self.stats.sampled_commands;
-        self.stats.sampled_commands = self.stats.commands;
         self.measure.calibrate();
+        if self.index == 0 {
+            self.shared.memory_peak(crate::memory::used_bytes());
+        }
         self.close_idle_clients();
         let (wall_ms, synced) =
             (u64::try_from(self.now_ms).unwrap_or(0), self.shared.watermarks.synced());
@@ -111,7 +129,11 @@ impl Shard {
         let (now_ms, timeout_ms) = (self.now_ms, i64::from(self.config.timeout) * 1000);
         let mut late: Vec<ConnId> = Vec::new();
         let mut slow: Vec<ConnId> = Vec::new();
+        let forgets_peaks = now_ms / 1000 % PEAK_S == 0;
         for conn in self.conns.iter_mut() {
+            if forgets_peaks {
+                conn.output_peak = conn.output_bytes();
+            }
             if conn.soft_limit_since_ms.is_some() {
                 slow.push(conn.id);
             }

@@ -59,3 +59,11 @@ impl std::fmt::Debug for ThreadUsage {
         write!(f, "ThreadUsage({})", self.bytes())
     }
 }
+
+/// jemalloc's own report.
+pub fn report() -> String {
+    let mut out = Vec::new();
+    // It writes into memory, which cannot fail.
+    let _ = tikv_jemalloc_ctl::stats_print::stats_print(&mut out, Default::default());
+    String::from_utf8_lossy(&out).into_owned()
+}

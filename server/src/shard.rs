@@ -70,6 +70,8 @@ pub struct Shard {
     pub watches: crate::tx::watch::Watches,
     /// Counters.
     pub stats: Stats,
+    /// Share of keys with a time to live whose time is up, as the expiry cycle finds them.
+    pub stale_share: f64,
     /// Connections that watch with MONITOR.
     pub monitors: Vec<crate::conn::ConnId>,
     /// What commands cost.
@@ -146,6 +148,7 @@ impl Shard {
                 blocked: crate::blocked::Blocked::default(),
                 watches: crate::tx::watch::Watches::default(),
                 stats: Stats::default(),
+                stale_share: 0.0,
                 monitors: Vec::new(),
                 measure,
                 room: Default::default(),

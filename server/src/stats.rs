@@ -23,10 +23,14 @@ pub struct Stats {
     pub output_limit_disconnections: u64,
     /// Clients dropped because of their query buffer.
     pub query_limit_disconnections: u64,
-    /// Commands per second, lately.
-    pub commands_per_s: u64,
-    /// `commands` at the last sample.
-    pub sampled_commands: u64,
+    /// Times that something was read from a client.
+    pub reads: u64,
+    /// Times that something was written to a client.
+    pub writes: u64,
+    /// Time that the expiry cycle took, in ns.
+    pub expire_ns: u64,
+    /// Times that the expiry cycle stopped although there was more to do.
+    pub expire_stops: u64,
     /// What users were denied.
     pub acl_denied: AclDenied,
     /// Longest input buffer seen lately.
@@ -61,7 +65,10 @@ impl Stats {
         self.transactions += other.transactions;
         self.output_limit_disconnections += other.output_limit_disconnections;
         self.query_limit_disconnections += other.query_limit_disconnections;
-        self.commands_per_s += other.commands_per_s;
+        self.reads += other.reads;
+        self.writes += other.writes;
+        self.expire_ns += other.expire_ns;
+        self.expire_stops += other.expire_stops;
         self.acl_denied.logins += other.acl_denied.logins;
         self.acl_denied.commands += other.acl_denied.commands;
         self.acl_denied.keys += other.acl_denied.keys;

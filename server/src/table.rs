@@ -115,8 +115,14 @@ impl Table {
                     by_opcode.insert(command.spec.opcode, command);
                 }
             }
-            let mut by_name: HashMap<&'static [u8], Entry, RandomState> =
-                data.chain(host).collect();
+            let mut by_name: HashMap<&'static [u8], Entry, RandomState> = data.collect();
+            for (name, entry) in host {
+                match by_name.get_mut(name) {
+                    // A container of the engine, some of whose subcommands are the server's.
+                    Some(known) => known.subs.extend(entry.subs),
+                    None => drop(by_name.insert(name, entry)),
+                }
+            }
             number(&mut by_name);
             Table { by_name, by_opcode }
         })

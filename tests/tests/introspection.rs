@@ -9,6 +9,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use ringstone_tests::resp::{Conn, Value};
 use ringstone_tests::server::{Home, Launch, Server};
@@ -389,5 +390,168 @@ fn a_monitor_goes_back_to_normal_with_reset_and_one_that_does_not_read_is_droppe
             !conn.line("CLIENT LIST").text().contains("flags=O")
         });
         assert!(dropped);
+    }
+}
+
+#[test]
+fn a_standalone_server_is_a_master_and_waits_for_nobody() {
+    for (home, server) in all() {
+        let mut conn = server.conn();
+        let role = conn.line("ROLE");
+        assert_eq!(role.items()[0].text(), "master");
+        assert_eq!(role.items()[1..], [Value::Int(0), Value::Array(Vec::new())]);
+        assert_eq!(conn.line("WAIT 0 0"), Value::Int(0));
+        let began = Instant::now();
+        assert_eq!(conn.line("WAIT 1 150"), Value::Int(0));
+        assert!(began.elapsed() >= Duration::from_millis(150));
+        for (line, error) in [
+            ("WAIT x 1", "ERR value is not an integer or out of range"),
+            ("WAIT 1 x", "ERR timeout is not an integer or out of range"),
+            ("WAIT 1 -1", "ERR timeout is negative"),
+        ] {
+            assert_eq!(conn.line(line), Value::Error(error.into()), "{line}");
+        }
+        conn.line("MULTI");
+        conn.line("WAIT 1 0");
+        assert_eq!(conn.line("EXEC"), Value::Array(vec![Value::Int(0)]));
+        drop((server, home));
+    }
+}
+
+#[test]
+fn waitaof_ends_when_what_was_written_is_durable() {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let server = Launch::ringstone().shards(shards).log("everysec").start(&home);
+        let mut conn = server.conn();
+        let pair = |local, replicas| Value::Array(vec![Value::Int(local), Value::Int(replicas)]);
+        assert_eq!(conn.line("WAITAOF 1 0 0"), pair(1, 0));
+        (0..8).for_each(|i| drop(conn.line(&format!("SET key{i} v"))));
+        assert_eq!(conn.line("WAITAOF 1 0 0"), pair(1, 0));
+        let fields = info(&mut conn, "persistence");
+        let gsn = |name: &str| fields[name].parse::<u64>().unwrap();
+        assert!(gsn("log_durable_gsn") >= gsn("log_gsn"), "{fields:?}");
+        assert_eq!(conn.line("WAITAOF 1 1 50"), pair(1, 0));
+        assert!(conn.line("WAITAOF 2 0 0").text().contains("must between 0 and 1"));
+
+        let home = Home::new();
+        let server = Launch::ringstone().shards(shards).start(&home);
+        let refusal = server.conn().line("WAITAOF 1 0 0").text();
+        assert!(refusal.contains("appendonly is disabled"), "{refusal}");
+    }
+}
+
+/// Fields of Redis's INFO that have no meaning here; docs/operating.md says why.
+const WITHOUT_MEANING: &[&str] = &[
+    "active_defrag_",
+    "atomicvar_api",
+    "current_active_defrag_time",
+    "current_eviction_exceeded_time",
+    "dump_payload_sanitizations",
+    "gcc_version",
+    "redis_build_id",
+    "reply_buffer_",
+    "total_active_defrag_time",
+    "total_eviction_exceeded_time",
+];
+
+/// Fields that come with what is not there yet.
+const NOT_YET: &[&str] = &["number_of_", "used_memory_"];
+
+#[test]
+fn info_has_the_fields_of_redis() {
+    let [(_h1, one), (_h2, two), (_h3, redis)] = all();
+    let theirs = info(&mut redis.conn(), "everything");
+    for server in [one, two] {
+        let ours = info(&mut server.conn(), "everything");
+        let expected = theirs.keys().filter(|name| {
+            let known = |list: &[&str]| list.iter().any(|known| name.starts_with(known));
+            !known(WITHOUT_MEANING)
+                && !known(NOT_YET)
+                && !name.contains("stat_")
+                && !name.starts_with("latency_percentiles")
+        });
+        let missing: Vec<&String> = expected.filter(|name| !ours.contains_key(*name)).collect();
+        assert_eq!(missing, Vec::<&String>::new());
+    }
+}
+
+#[test]
+fn info_counts_what_happens() {
+    for (home, server) in all() {
+        let mut conn = server.conn();
+        let is_redis = !info(&mut conn, "server").contains_key("ringstone_version");
+        let big = "x".repeat(20_000);
+        for i in 0..10 {
+            conn.call(&["SET", &format!("key{i}"), &big, "PX", "100000"]).unwrap();
+            conn.line(&format!("GET key{i}"));
+        }
+        let keyspace = info(&mut conn, "keyspace");
+        let db0: Vec<&str> = keyspace["db0"].split(',').collect();
+        assert_eq!(db0[..2], ["keys=10", "expires=10"]);
+        let ttl_ms: i64 = db0[2].trim_start_matches("avg_ttl=").parse().unwrap();
+        // Redis finds the average by and by.
+        assert!(ttl_ms == 0 && is_redis || (90_000..=100_000).contains(&ttl_ms), "{ttl_ms}");
+        let stats = info(&mut conn, "stats");
+        let number = |name: &str| stats[name].parse::<u64>().unwrap();
+        assert!(number("total_reads_processed") >= 20 && number("total_writes_processed") >= 20);
+        assert!(number("total_net_input_bytes") >= 200_000);
+        let memory = info(&mut conn, "memory");
+        let bytes = |name: &str| memory[name].parse::<u64>().unwrap();
+        assert!(bytes("used_memory_overhead") < bytes("used_memory"));
+        assert!(bytes("used_memory_peak") >= bytes("used_memory"));
+        conn.line("CONFIG RESETSTAT");
+        assert!(info(&mut conn, "stats")["total_reads_processed"].parse::<u64>().unwrap() < 5);
+        drop((server, home));
+    }
+}
+
+#[test]
+fn memory_tells_about_the_process_in_the_fields_of_redis() {
+    let names = all().map(|(_home, server)| {
+        let mut conn = server.conn();
+        conn.line("SET key value");
+        assert_eq!(conn.line("MEMORY PURGE"), Value::Simple("OK".into()));
+        assert!(!conn.line("MEMORY DOCTOR").text().is_empty());
+        assert!(conn.line("MEMORY MALLOC-STATS").text().contains("jemalloc"));
+        assert!(conn.line("MEMORY USAGE key").int() > Some(0));
+        assert!(conn.line("MEMORY NOPE").text().starts_with("ERR unknown subcommand 'NOPE'"));
+        conn.line("HELLO 3");
+        let stats = conn.line("MEMORY STATS");
+        let Value::Map(items) = &stats else { panic!("{stats:?}") };
+        items.chunks(2).map(|pair| pair[0].text()).collect::<Vec<_>>()
+    });
+    let scripts = |name: &&String| !name.ends_with(".caches");
+    let redis: Vec<&String> = names[2].iter().filter(scripts).collect();
+    for ours in &names[..2] {
+        assert_eq!(ours.iter().filter(scripts).collect::<Vec<_>>(), redis);
+    }
+}
+
+#[test]
+fn client_list_shows_what_connections_hold() {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let server = Launch::ringstone().shards(shards).start(&home);
+        let (mut conn, mut other) = (server.conn(), server.conn());
+        other.line("WATCH key");
+        other.line("MULTI");
+        other.line("SET key value");
+        other.line("GET key");
+        let id = server.conn().line("CLIENT ID").int().unwrap() - 1;
+        let line = |conn: &mut Conn| conn.line(&format!("CLIENT LIST ID {id}")).text();
+        let before = line(&mut conn);
+        assert!(before.contains(" flags=x ") && before.contains(" multi=2 "), "{before}");
+        assert!(!before.contains(" multi-mem=0 ") && before.contains(" cmd=get "), "{before}");
+        conn.line("SET key other");
+        assert!(line(&mut conn).contains(" flags=xd "), "{}", line(&mut conn));
+        other.line("DISCARD");
+        let after = line(&mut conn);
+        assert!(after.contains(" flags=N ") && after.contains(" multi=-1 "), "{after}");
+        other.send_raw(b"*2\r\n$3\r\nGET\r\n$100\r\nxxxx").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while line(&mut conn).contains(" qbuf=0 ") {
+            assert!(Instant::now() < deadline, "{}", line(&mut conn));
+        }
     }
 }

@@ -22,6 +22,16 @@ impl Db<'_> {
     pub fn expires_len(&self) -> usize {
         self.table().map_or(0, Table::expires_len)
     }
+    /// Sum of the times to live of all keys that have one, in ms; negative for those whose time is up.
+    pub fn ttl_sum_ms(&self) -> i128 {
+        let expires = i128::try_from(self.expires_len()).unwrap_or(i128::MAX);
+        let sum = self.table().map_or(0, Table::expire_sum_ms);
+        sum - expires * i128::from(self.now_ms)
+    }
+    /// Bytes that the key index takes.
+    pub fn index_bytes(&self) -> usize {
+        self.table().map_or(0, Table::memory_bytes)
+    }
     /// One step of a scan: calls `each` for some live entries, about `count` or more, and returns the next cursor, 0 at the end.
     /// A key that is there from the first to the last step is given at least once. Cursors stay below 2^38.
     pub fn scan(&mut self, cursor: u64, count: usize, each: &mut dyn FnMut(&Entry)) -> u64 {

@@ -33,6 +33,8 @@ pub struct Table {
     pub(super) segments: usize,
     pub(super) len: usize,
     pub(super) expires: usize,
+    /// Sum of the times at which entries expire, in ms since 1970.
+    expire_sum_ms: i128,
     parity: bool,
 }
 
@@ -69,6 +71,24 @@ impl Table {
     /// True when there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+    /// Sum of the times at which entries expire, in ms since 1970.
+    pub fn expire_sum_ms(&self) -> i128 {
+        self.expire_sum_ms
+    }
+    /// Counts an entry's expiry, if it has one.
+    fn count_expiry(&mut self, at_ms: Option<i64>) {
+        if let Some(at_ms) = at_ms {
+            self.expires += 1;
+            self.expire_sum_ms += i128::from(at_ms);
+        }
+    }
+    /// Takes it out of the count.
+    fn uncount_expiry(&mut self, at_ms: Option<i64>) {
+        if let Some(at_ms) = at_ms {
+            self.expires -= 1;
+            self.expire_sum_ms -= i128::from(at_ms);
+        }
     }
     /// Number of entries that have an expiry.
     pub fn expires_len(&self) -> usize {
@@ -162,7 +182,7 @@ impl Table {
         entry.set_tag(tag_of(hash));
         entry.set_mark(self.parity);
         self.len += 1;
-        self.expires += usize::from(entry.expire_at_ms().is_some());
+        self.count_expiry(entry.expire_at_ms());
         if self.directory.is_empty() {
             self.directory.push(NonNull::from(Box::leak(Segment::new(0))));
             self.segments = 1;
@@ -206,7 +226,7 @@ impl Table {
     pub fn remove(&mut self, place: Place) -> Option<Entry> {
         let entry = self.link_mut(place)?.take(place.bucket.into(), place.slot.into())?;
         self.len -= 1;
-        self.expires -= usize::from(entry.expire_at_ms().is_some());
+        self.uncount_expiry(entry.expire_at_ms());
         Some(entry.without_tags())
     }
     /// Puts `entry` where another one of the same key is, and gives that one out. The new one counts as saved.
@@ -217,7 +237,7 @@ impl Table {
         entry.set_tag(tag);
         entry.set_mark(parity);
         self.len += 1;
-        self.expires += usize::from(entry.expire_at_ms().is_some());
+        self.count_expiry(entry.expire_at_ms());
         self.link_mut(place)?.put((place.bucket.into(), place.slot.into()), entry);
         Some(old)
     }
@@ -225,22 +245,18 @@ impl Table {
     pub fn set_expire_at_ms(&mut self, place: Place, at: Option<i64>) {
         let Some(segment) = self.link_mut(place) else { return };
         let Some(entry) = segment.slot_mut(place.bucket.into(), place.slot.into()) else { return };
-        let before = entry.expire_at_ms().is_some();
+        let before = entry.expire_at_ms();
         entry.set_expire_at_ms(at);
         if let Some(at) = at {
             segment.expire_min_ms = segment.expire_min_ms.min(at);
         }
-        match (before, at.is_some()) {
-            (false, true) => {
-                segment.expires += 1;
-                self.expires += 1;
-            }
-            (true, false) => {
-                segment.expires -= 1;
-                self.expires -= 1;
-            }
+        match (before.is_some(), at.is_some()) {
+            (false, true) => segment.expires += 1,
+            (true, false) => segment.expires -= 1,
             _ => {}
         }
+        self.uncount_expiry(before);
+        self.count_expiry(at);
     }
 
     // ---- the snapshot bit

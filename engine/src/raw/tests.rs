@@ -69,6 +69,8 @@ impl Twins {
         assert_eq!(self.table.len(), self.map.len());
         let expires = self.map.values().filter(|v| v.1.is_some()).count();
         assert_eq!(self.table.expires_len(), expires);
+        let sum: i128 = self.map.values().filter_map(|v| v.1).map(i128::from).sum();
+        assert_eq!(self.table.expire_sum_ms(), sum);
         for (key, (value, at)) in &self.map {
             let entry = self.table.find(self.hasher.hash(key), key).unwrap();
             assert_eq!(

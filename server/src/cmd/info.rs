@@ -5,9 +5,9 @@ macro_rules! line {
     ($out:expr, $($arg:tt)*) => {{ let _ = write!($out, $($arg)*); $out.push_str("\r\n"); }};
 }
 
-mod facts;
+pub(crate) mod facts;
 mod general;
-mod memory;
+pub(crate) mod memory;
 mod persistence;
 mod stats;
 

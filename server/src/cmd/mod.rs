@@ -10,8 +10,10 @@ pub mod connection;
 pub mod debug;
 pub mod info;
 pub mod latency;
+pub mod memory;
 pub mod monitor;
 pub mod pubsub;
+pub mod replication;
 pub mod save;
 pub mod script;
 pub mod shutdown;
@@ -91,7 +93,9 @@ const FAMILIES: &[&[&HostCommand]] = &[
     debug::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
+    memory::COMMANDS,
     monitor::COMMANDS,
+    replication::COMMANDS,
     pubsub::COMMANDS,
     save::COMMANDS,
     script::COMMANDS,

@@ -51,6 +51,9 @@ impl Shard {
                 self.queue_command(conn, entry, args);
             }
             Ok(Admitted { entry, args, _proof }) => {
+                let flags = entry.spec.flags;
+                conn.wrote |= flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE)
+                    || entry.spec.name == "exec";
                 self.route(conn, Admitted { entry, args, _proof });
                 // An EXEC that waits is shown behind its commands.
                 if self.is_monitored() && !(conn.blocked && entry.spec.name == "exec") {

@@ -139,6 +139,7 @@ impl Shard {
             Ok(0) => self.close(&mut conn),
             Ok(len) => {
                 self.stats.input_bytes += len as u64;
+                self.stats.reads += 1;
                 if let Some(received) = received {
                     self.take_input(&mut conn, &received);
                     self.net.give_back(received);

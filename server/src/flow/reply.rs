@@ -117,6 +117,7 @@ impl Shard {
         let pushed = conn.is_subscriber() || conn.monitors;
         let limit = if pushed { limits.pubsub } else { limits.normal };
         let bytes = conn.output_bytes() as u64;
+        conn.output_peak = conn.output_peak.max(conn.output_bytes());
         self.stats.output_buffer_max = self.stats.output_buffer_max.max(conn.output_bytes());
         let soft = limit.soft_bytes > 0 && bytes > limit.soft_bytes;
         let since = if soft { Some(conn.soft_limit_since_ms.unwrap_or(self.now_ms)) } else { None };
@@ -139,6 +140,7 @@ impl Shard {
         match completion.to_result() {
             Ok(len) => {
                 self.stats.output_bytes += len as u64;
+                self.stats.writes += 1;
                 conn.sent(len);
                 if !conn.is_drained() || conn.close_after_reply {
                     self.mark_dirty(&mut conn);

@@ -14,6 +14,7 @@
 pub mod calls;
 pub mod errors;
 pub mod latency;
+pub mod rates;
 pub mod redact;
 pub mod remembered;
 
@@ -47,6 +48,8 @@ pub struct Measure {
     pub memory: Memory,
     /// Events that took long.
     pub events: Events,
+    /// How much happens a second.
+    pub rates: rates::Rates,
 }
 
 impl Measure {
@@ -63,6 +66,7 @@ impl Measure {
             errors: ErrorCounts::default(),
             memory: Memory::new(config),
             events: Events::default(),
+            rates: rates::Rates::default(),
         };
         measure.configure(config);
         measure
@@ -82,6 +86,12 @@ impl Measure {
     pub fn reset(&mut self) {
         self.calls.reset();
         self.errors = ErrorCounts::default();
+        self.rates = rates::Rates::default();
+    }
+
+    /// The clock in use, as INFO names it.
+    pub fn clock_name(&self) -> String {
+        self.ticker.name()
     }
 
     /// Every now and then: takes the clock's rate anew.
@@ -138,13 +148,15 @@ impl Shard {
         }
     }
 
-    /// Something has ended that began at `began` ([`Measure::now`]) and may have kept commands waiting.
-    pub(crate) fn note_event(&mut self, event: &'static str, began: u64) {
+    /// Something has ended that began at `began` ([`Measure::now`]) and may have kept commands waiting; how long
+    /// it took, in ns.
+    pub(crate) fn note_event(&mut self, event: &'static str, began: u64) -> u64 {
         let measure = &mut self.measure;
         let ns = measure.ticker.ns(measure.ticker.now().saturating_sub(began));
         if ns >= measure.event_ns {
             measure.events.add(event, self.now_ms / 1000, ns / 1_000_000);
         }
+        ns
     }
 
     /// A command that has waited is over; its end began at `began`.

@@ -18,7 +18,15 @@ fn since_epoch() -> Duration {
 
 /// Processor time of this process: user and system, in seconds.
 pub fn cpu_seconds(children: bool) -> (f64, f64) {
-    let who = if children { libc::RUSAGE_CHILDREN } else { libc::RUSAGE_SELF };
+    usage(if children { libc::RUSAGE_CHILDREN } else { libc::RUSAGE_SELF })
+}
+
+/// The same of the calling thread.
+pub fn thread_cpu_seconds() -> (f64, f64) {
+    usage(libc::RUSAGE_THREAD)
+}
+
+fn usage(who: libc::c_int) -> (f64, f64) {
     // SAFETY: all-zero is a valid rusage, and the call fills it.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();

@@ -4,6 +4,7 @@
     reason = "this folder is where system calls live; every block says why it is sound"
 )]
 
+pub mod allocator;
 pub mod clock;
 pub mod exec;
 pub mod file;

@@ -68,6 +68,15 @@ impl Ticker {
         }
     }
 
+    /// What is read, and how fast it runs.
+    pub fn name(&self) -> String {
+        if self.uses_counter {
+            format!("X86 TSC @ {} ticks/us", (1000_u64 << 32) / self.rate.max(1))
+        } else {
+            "POSIX clock_gettime".to_owned()
+        }
+    }
+
     /// Now, in ticks.
     #[inline]
     pub fn now(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use ringstone_engine::cmd::{Arg, ArgKind, Spec};
 use ringstone_engine::num::parse_i64;
@@ -22,15 +23,20 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     let text = |bytes: Option<&Vec<u8>>| {
         bytes.map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default()
     };
+    let queue = conn.tx.as_ref().and_then(|tx| tx.queue.as_ref());
+    let multi = queue.map_or(-1, |queue| i64::try_from(queue.len()).unwrap_or(i64::MAX));
     let mut flags = String::new();
+    if conn.monitors {
+        flags.push('O');
+    }
     if conn.is_subscriber() {
         flags.push('P');
     }
+    if queue.is_some() {
+        flags.push('x');
+    }
     if conn.blocked {
         flags.push('b');
-    }
-    if conn.monitors {
-        flags.push('O');
     }
     if let Some(tracking) = &conn.tracking {
         flags.push('t');
@@ -40,6 +46,9 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
         if tracking.broadcasts() {
             flags.push('B');
         }
+    }
+    if conn.tx.as_ref().is_some_and(|tx| tx.dirty.load(Ordering::Acquire)) {
+        flags.push('d');
     }
     if conn.close_after_reply {
         flags.push('c');
@@ -58,10 +67,15 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     }
     let (channels, patterns, shard_channels) =
         conn.subscriptions.as_ref().map_or((0, 0, 0), |all| all.counts());
-    let memory = conn.inbuf.capacity() + conn.output_capacity() + size_of::<Conn>();
+    let (oll, omem) = conn.pending_output();
+    let events = match (conn.receiving, conn.is_sending()) {
+        (true, true) => "rw",
+        (_, false) => "r",
+        (false, true) => "w",
+    };
     format!(
-        "id={} addr={peer} laddr={local} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shard_channels} multi=-1 qbuf={} \
-         qbuf-free={} argv-mem={args_bytes} multi-mem=0 rbs={} rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={} user={} \
+        "id={} addr={peer} laddr={local} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shard_channels} multi={multi} qbuf={} \
+         qbuf-free={} argv-mem={args_bytes} multi-mem={} rbs={} rbp={} obl={} oll={oll} omem={omem} tot-mem={} events={events} cmd={} user={} \
          redir={} resp={} lib-name={} lib-ver={}",
         conn.client_id,
         conn.fd,
@@ -71,8 +85,11 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
         conn.db,
         conn.inbuf.len() + query_bytes,
         conn.inbuf.capacity() - conn.inbuf.len(),
+        conn.queue_bytes(),
         conn.output_capacity(),
+        conn.output_peak.max(conn.output_bytes()),
         conn.output_bytes(),
+        conn.memory_bytes(),
         conn.last_command,
         String::from_utf8_lossy(&conn.user.name),
         super::tracking::redirect_id(conn),

@@ -9,14 +9,16 @@ use crate::table::Entry;
 pub(super) fn write(entry: &Entry, reply: &mut dyn Reply) {
     let spec = entry.spec;
     let extra = usize::from(!spec.args.is_empty()) + usize::from(!entry.subs.is_empty());
-    reply.bulk(spec.name.as_bytes());
-    reply.map(4 + extra);
-    for (name, text) in [
+    let texts = [
         ("summary", spec.summary),
         ("since", spec.since),
         ("group", spec.group.name()),
         ("complexity", spec.complexity),
-    ] {
+    ];
+    let texts = texts.iter().filter(|(_, text)| !text.is_empty());
+    reply.bulk(spec.name.as_bytes());
+    reply.map(texts.clone().count() + extra);
+    for (name, text) in texts {
         reply.bulk(name.as_bytes());
         reply.bulk(text.as_bytes());
     }

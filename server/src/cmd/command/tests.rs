@@ -17,6 +17,7 @@ const DOCS_OF_REDIS: &str =
 const NEWER: &[&str] = &[
     "client|no-touch",
     "client|setinfo",
+    "waitaof",
     "commandlog",
     "commandlog|get",
     "commandlog|len",
@@ -150,7 +151,8 @@ fn docs_equal_those_of_redis_except_for_the_summaries() {
         for field in ["since", "group", "complexity", "arguments"] {
             let ours = ours.get(field).cloned().unwrap_or_default();
             let ours = if field == "arguments" { arguments(&ours) } else { ours };
-            if ours != theirs[field] {
+            let is_untold = ours.is_null() && theirs[field] == "";
+            if ours != theirs[field] && !is_untold {
                 wrong.push(format!("{name} {field}\n  ours   {ours}\n  theirs {}", theirs[field]));
             }
         }

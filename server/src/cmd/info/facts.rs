@@ -8,38 +8,73 @@ use crate::measure::errors::ErrorCounts;
 use crate::shard::Shard;
 use crate::stats::Stats;
 
+/// What there is of one database.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DbFacts {
+    pub(crate) keys: usize,
+    pub(crate) expires: usize,
+    /// Sum of the times to live, in ms.
+    pub(crate) ttl_ms: i128,
+    /// Bytes of the key index.
+    pub(crate) index_bytes: usize,
+}
+
+impl DbFacts {
+    fn add(&mut self, other: &DbFacts) {
+        self.keys += other.keys;
+        self.expires += other.expires;
+        self.ttl_ms += other.ttl_ms;
+        self.index_bytes += other.index_bytes;
+    }
+
+    /// The average time to live, in ms; 0 when no key has one.
+    pub(crate) fn average_ttl_ms(&self) -> i128 {
+        let expires = i128::try_from(self.expires).unwrap_or(i128::MAX);
+        self.ttl_ms.checked_div(expires).unwrap_or(0).max(0)
+    }
+}
+
 /// What one shard, or all of them, has to tell.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    pub(super) stats: Stats,
-    pub(super) clients: usize,
-    pub(super) blocked: usize,
+pub(crate) struct Facts {
+    pub(crate) stats: Stats,
+    pub(crate) clients: usize,
+    pub(crate) blocked: usize,
     /// Of these, those that wait for a limited time.
-    pub(super) with_deadline: usize,
-    pub(super) hits: u64,
-    pub(super) misses: u64,
-    pub(super) expired: u64,
-    pub(super) evicted: u64,
-    pub(super) lazyfree_pending: usize,
-    pub(super) lazyfreed: u64,
-    pub(super) snapshot_entries: u64,
+    pub(crate) with_deadline: usize,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+    pub(crate) expired: u64,
+    pub(crate) evicted: u64,
+    pub(crate) lazyfree_pending: usize,
+    pub(crate) lazyfreed: u64,
+    pub(crate) snapshot_entries: u64,
     /// Clients that track, keys noted, and notes in all.
-    pub(super) tracking: (usize, usize, usize),
-    /// Prefixes that clients want to be told of; every shard knows all.
-    pub(super) tracking_prefixes: usize,
-    /// Keys and keys with expiry, per database.
-    pub(super) dbs: Vec<(usize, usize)>,
-    pub(super) logs: bool,
-    pub(super) log_error: Option<String>,
-    pub(super) log_pending_bytes: usize,
-    pub(super) unhealthy: bool,
+    pub(crate) tracking: (usize, usize, usize),
+    /// Prefixes of broadcasting ones.
+    pub(crate) tracking_prefixes: usize,
+    pub(crate) dbs: Vec<DbFacts>,
+    /// Bytes that connections hold.
+    pub(crate) client_bytes: usize,
+    /// Commands, bytes received and bytes sent a second.
+    pub(crate) rates: [u64; 3],
+    /// Sum of the shards' shares of stale keys.
+    pub(crate) stale: f64,
+    /// The clock that commands are measured with.
+    pub(crate) clock: String,
+    /// Processor time of the shards' threads: user and system, in seconds.
+    pub(crate) cpu: (f64, f64),
+    pub(crate) logs: bool,
+    pub(crate) log_error: Option<String>,
+    pub(crate) log_pending_bytes: usize,
+    pub(crate) unhealthy: bool,
     /// When they are wanted.
-    pub(super) calls: CallTable,
-    pub(super) errors: ErrorCounts,
+    pub(crate) calls: CallTable,
+    pub(crate) errors: ErrorCounts,
 }
 
 impl Facts {
-    pub(super) fn sum(parts: Vec<Facts>) -> Facts {
+    pub(crate) fn sum(parts: Vec<Facts>) -> Facts {
         let mut all = Facts::default();
         for part in parts {
             all.stats.add(&part.stats);
@@ -64,23 +99,44 @@ impl Facts {
             all.errors.add(&part.errors);
             all.logs |= part.logs;
             all.log_error = all.log_error.or(part.log_error);
-            all.dbs.resize(all.dbs.len().max(part.dbs.len()), (0, 0));
-            for (sum, db) in all.dbs.iter_mut().zip(&part.dbs) {
-                *sum = (sum.0 + db.0, sum.1 + db.1);
-            }
+            all.dbs.resize(all.dbs.len().max(part.dbs.len()), DbFacts::default());
+            all.dbs.iter_mut().zip(&part.dbs).for_each(|(sum, db)| sum.add(db));
+            all.client_bytes += part.client_bytes;
+            all.rates.iter_mut().zip(part.rates).for_each(|(sum, rate)| *sum += rate);
+            all.stale += part.stale;
+            all.clock = part.clock;
+            all.cpu = (all.cpu.0 + part.cpu.0, all.cpu.1 + part.cpu.1);
         }
         all
     }
 }
 
+impl Facts {
+    /// Bytes that are there for what is none of the data: at start, indexes, connections, the log's buffer.
+    pub(crate) fn overhead_bytes(&self, startup: usize) -> usize {
+        let indexes: usize = self.dbs.iter().map(|db| db.index_bytes).sum();
+        startup + indexes + self.client_bytes + self.log_pending_bytes
+    }
+
+    /// Keys of all databases.
+    pub(crate) fn keys(&self) -> usize {
+        self.dbs.iter().map(|db| db.keys).sum()
+    }
+}
+
 impl Shard {
-    pub(super) fn facts(&mut self, with_calls: bool) -> Facts {
+    pub(crate) fn facts(&mut self, with_calls: bool) -> Facts {
         let (health, log_error, log_pending_bytes) = self.commit.health();
         let now_ms = self.now_ms;
         let dbs = (0..self.keyspace.databases())
             .map(|index| {
                 let db = self.keyspace.db(index, now_ms, Mode::Replay);
-                (db.len(), db.expires_len())
+                DbFacts {
+                    keys: db.len(),
+                    expires: db.expires_len(),
+                    ttl_ms: db.ttl_sum_ms(),
+                    index_bytes: db.index_bytes(),
+                }
             })
             .collect();
         Facts {
@@ -98,6 +154,11 @@ impl Shard {
             tracking: self.tracking.counts(),
             tracking_prefixes: self.tracking.prefix_count(),
             dbs,
+            client_bytes: self.conns.iter_mut().map(|conn| conn.memory_bytes()).sum(),
+            rates: self.measure.rates.a_second(),
+            stale: self.stale_share,
+            clock: self.measure.clock_name(),
+            cpu: crate::rt::clock::thread_cpu_seconds(),
             logs: self.commit.has_log(),
             log_error,
             log_pending_bytes,

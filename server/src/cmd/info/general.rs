@@ -17,6 +17,7 @@ pub(super) fn server(out: &mut String, about: &About<'_>) {
     line!(out, "redis_mode:standalone");
     line!(out, "os:Linux {} {}", kernel(), std::env::consts::ARCH);
     line!(out, "arch_bits:64");
+    line!(out, "monotonic_clock:{}", about.all.clock);
     line!(out, "multiplexing_api:io_uring");
     line!(out, "process_id:{}", std::process::id());
     line!(out, "process_supervised:no");
@@ -68,7 +69,7 @@ pub(super) fn replication(out: &mut String, about: &About<'_>) {
     line!(out, "repl_backlog_histlen:0");
 }
 
-pub(super) fn cpu(out: &mut String, _: &About<'_>) {
+pub(super) fn cpu(out: &mut String, about: &About<'_>) {
     let (user, system) = clock::cpu_seconds(false);
     let (user_children, system_children) = clock::cpu_seconds(true);
     line!(out, "# CPU");
@@ -76,6 +77,10 @@ pub(super) fn cpu(out: &mut String, _: &About<'_>) {
     line!(out, "used_cpu_user:{user:.6}");
     line!(out, "used_cpu_sys_children:{system_children:.6}");
     line!(out, "used_cpu_user_children:{user_children:.6}");
+    // The threads of the shards are what Redis's main thread is.
+    let (user, system) = about.all.cpu;
+    line!(out, "used_cpu_sys_main_thread:{system:.6}");
+    line!(out, "used_cpu_user_main_thread:{user:.6}");
 }
 
 pub(super) fn modules(out: &mut String, _: &About<'_>) {

@@ -10,7 +10,8 @@ pub(super) fn memory(out: &mut String, about: &About<'_>) {
     let rss = crate::memory::rss_bytes();
     let peak = shared.memory_peak(usage.allocated);
     let startup = shared.memory_at_start();
-    let dataset = usage.allocated.saturating_sub(startup);
+    let overhead = about.all.overhead_bytes(startup);
+    let dataset = usage.allocated.saturating_sub(overhead);
     let total = total_memory();
     line!(out, "# Memory");
     line!(out, "used_memory:{}", usage.allocated);
@@ -20,13 +21,13 @@ pub(super) fn memory(out: &mut String, about: &About<'_>) {
     line!(out, "used_memory_peak:{peak}");
     line!(out, "used_memory_peak_human:{}", human(peak));
     line!(out, "used_memory_peak_perc:{:.2}%", usage.allocated as f64 * 100.0 / peak.max(1) as f64);
-    line!(out, "used_memory_overhead:{startup}");
+    line!(out, "used_memory_overhead:{overhead}");
     line!(out, "used_memory_startup:{startup}");
     line!(out, "used_memory_dataset:{dataset}");
     line!(
         out,
         "used_memory_dataset_perc:{:.2}%",
-        dataset as f64 * 100.0 / usage.allocated.max(1) as f64
+        dataset as f64 * 100.0 / usage.allocated.saturating_sub(startup).max(1) as f64
     );
     line!(out, "allocator_allocated:{}", usage.allocated);
     line!(out, "allocator_active:{}", usage.active);
@@ -45,10 +46,20 @@ pub(super) fn memory(out: &mut String, about: &About<'_>) {
     line!(out, "rss_overhead_bytes:{}", rss.saturating_sub(usage.resident));
     line!(out, "mem_fragmentation_ratio:{:.2}", rss as f64 / usage.allocated.max(1) as f64);
     line!(out, "mem_fragmentation_bytes:{}", rss.saturating_sub(usage.allocated));
+    line!(out, "mem_not_counted_for_evict:{}", about.all.log_pending_bytes);
+    line!(out, "mem_replication_backlog:0");
+    line!(out, "mem_total_replication_buffers:0");
+    line!(out, "mem_clients_slaves:0");
+    line!(out, "mem_clients_normal:{}", about.all.client_bytes);
+    line!(out, "mem_cluster_links:0");
+    line!(out, "mem_aof_buffer:{}", about.all.log_pending_bytes);
     line!(out, "mem_allocator:jemalloc-5.3.1");
+    line!(out, "active_defrag_running:0");
+    line!(out, "lazyfree_pending_objects:{}", about.all.lazyfree_pending);
+    line!(out, "lazyfreed_objects:{}", about.all.lazyfreed);
 }
 
-fn human(bytes: usize) -> String {
+pub(crate) fn human(bytes: usize) -> String {
     const UNITS: &[(f64, &str)] =
         &[(1_099_511_627_776.0, "T"), (1_073_741_824.0, "G"), (1_048_576.0, "M"), (1024.0, "K")];
     let value = bytes as f64;

@@ -17,7 +17,7 @@ pub(super) fn persistence(out: &mut String, about: &About<'_>) {
     let (is_saving, is_rewriting) =
         (saving.saving.load(Ordering::Relaxed), saving.rewriting.load(Ordering::Relaxed));
     let current = |busy: bool| if busy { now_s - get(&saving.began_ms) / 1000 } else { -1 };
-    let keys: usize = all.dbs.iter().map(|db| db.0).sum();
+    let keys: usize = all.keys();
     let busy = is_saving || is_rewriting;
     line!(out, "# Persistence");
     line!(out, "loading:0");

@@ -13,16 +13,25 @@ pub(super) fn stats(out: &mut String, about: &About<'_>) {
     line!(out, "# Stats");
     line!(out, "total_connections_received:{}", stats.connections);
     line!(out, "total_commands_processed:{}", stats.commands);
-    line!(out, "instantaneous_ops_per_sec:{}", stats.commands_per_s);
+    let [commands, received, sent] = all.rates;
+    line!(out, "instantaneous_ops_per_sec:{commands}");
     line!(out, "total_net_input_bytes:{}", stats.input_bytes);
     line!(out, "total_net_output_bytes:{}", stats.output_bytes);
     line!(out, "total_net_repl_input_bytes:0");
     line!(out, "total_net_repl_output_bytes:0");
+    line!(out, "instantaneous_input_kbps:{:.2}", received as f64 / 1024.0);
+    line!(out, "instantaneous_output_kbps:{:.2}", sent as f64 / 1024.0);
+    line!(out, "instantaneous_input_repl_kbps:0.00");
+    line!(out, "instantaneous_output_repl_kbps:0.00");
     line!(out, "rejected_connections:{}", stats.rejected);
     line!(out, "sync_full:0");
     line!(out, "sync_partial_ok:0");
     line!(out, "sync_partial_err:0");
     line!(out, "expired_keys:{}", all.expired);
+    let stale = all.stale * 100.0 / shared.slots.shards().max(1) as f64;
+    line!(out, "expired_stale_perc:{stale:.2}");
+    line!(out, "expired_time_cap_reached_count:{}", stats.expire_stops);
+    line!(out, "expire_cycle_cpu_milliseconds:{}", stats.expire_ns / 1_000_000);
     line!(out, "evicted_keys:{}", all.evicted);
     line!(out, "evicted_clients:0");
     line!(out, "keyspace_hits:{}", all.hits);
@@ -37,11 +46,14 @@ pub(super) fn stats(out: &mut String, about: &About<'_>) {
     line!(out, "tracking_total_keys:{}", all.tracking.1);
     line!(out, "tracking_total_items:{}", all.tracking.2);
     line!(out, "tracking_total_prefixes:{}", all.tracking_prefixes);
+    line!(out, "unexpected_error_replies:0");
     line!(out, "total_error_replies:{}", stats.errors);
+    line!(out, "total_reads_processed:{}", stats.reads);
+    line!(out, "total_writes_processed:{}", stats.writes);
+    line!(out, "io_threaded_reads_processed:0");
+    line!(out, "io_threaded_writes_processed:0");
     line!(out, "client_query_buffer_limit_disconnections:{}", stats.query_limit_disconnections);
     line!(out, "client_output_buffer_limit_disconnections:{}", stats.output_limit_disconnections);
-    line!(out, "lazyfree_pending_objects:{}", all.lazyfree_pending);
-    line!(out, "lazyfreed_objects:{}", all.lazyfreed);
     line!(out, "acl_access_denied_auth:{}", stats.acl_denied.logins);
     line!(out, "acl_access_denied_cmd:{}", stats.acl_denied.commands);
     line!(out, "acl_access_denied_key:{}", stats.acl_denied.keys);
@@ -51,10 +63,10 @@ pub(super) fn stats(out: &mut String, about: &About<'_>) {
 }
 
 pub(super) fn keyspace(out: &mut String, about: &About<'_>) {
-    let all = about.all;
     line!(out, "# Keyspace");
-    for (index, (keys, expires)) in all.dbs.iter().enumerate().filter(|(_, db)| db.0 > 0) {
-        line!(out, "db{index}:keys={keys},expires={expires},avg_ttl=0");
+    for (index, db) in about.all.dbs.iter().enumerate().filter(|(_, db)| db.keys > 0) {
+        let (keys, expires, ttl_ms) = (db.keys, db.expires, db.average_ttl_ms());
+        line!(out, "db{index}:keys={keys},expires={expires},avg_ttl={ttl_ms}");
     }
 }
 
