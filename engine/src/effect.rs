@@ -187,13 +187,16 @@ impl Effects {
     }
 
     fn head(&mut self, db: u32, opcode: Opcode, argc: usize, body: usize) {
-        let (db, op, argc) = (u64::from(db), u64::from(opcode), argc as u64);
-        let len = varint_len(db) + varint_len(op) + varint_len(argc) + body;
+        let numbers = [u64::from(db), u64::from(opcode), argc as u64];
+        let len = body + numbers.iter().map(|number| varint_len(*number)).sum::<usize>();
         self.buf.reserve(len + 10);
         put_varint(&mut self.buf, len as u64);
-        put_varint(&mut self.buf, db);
-        put_varint(&mut self.buf, op);
-        put_varint(&mut self.buf, argc);
+        if numbers.iter().all(|number| *number < 0x80) {
+            // Nearly always, one byte each.
+            self.buf.extend(numbers.map(|number| (number & 0x7f) as u8));
+        } else {
+            numbers.iter().for_each(|number| put_varint(&mut self.buf, *number));
+        }
     }
 
     fn arg(&mut self, arg: &[u8]) {

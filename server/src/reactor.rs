@@ -1,7 +1,7 @@
 //! The task that drives a shard: pass after pass while there is work, asleep when there is none.
 //!
 //! ```text
-//!   work ─────────> pass, pass, pass ...          others run when a pass made one ready, timers and files once a millisecond
+//!   work ─────────> pass, pass, pass ...          others run when a pass made one ready, timers and files every few milliseconds
 //!   a pause ──────> doze in the own ring          up to half a millisecond: traffic goes on, one system call wakes
 //!   silence ──────> park through glommio          until the eventfd says that something came
 //! ```
@@ -13,6 +13,8 @@ use crate::shard::ShardRef;
 
 /// Passes that find nothing before the shard sleeps.
 const IDLE_PASSES: u32 = 2;
+/// How often a busy reactor lets the executor look at its timers and files, in milliseconds.
+const POLL_INTERVAL_MS: i64 = 4;
 /// The longest doze. Timers and files of glommio wait so long at most.
 const DOZE: Duration = Duration::from_micros(500);
 
@@ -35,7 +37,7 @@ pub async fn run(shard: ShardRef, parking: Parking) {
             continue;
         }
         let now_ms = shard.borrow().now_ms;
-        if now_ms != polled_ms || shard.borrow().has_background_work() {
+        if now_ms - polled_ms >= POLL_INTERVAL_MS || shard.borrow().has_background_work() {
             polled_ms = now_ms;
             poll_timers_and_files().await;
         }

@@ -101,6 +101,10 @@ fn run(loaded: Loaded, log: Log) -> Result<(), String> {
     Ok(())
 }
 
+/// How often, and with which pause, an address that is in use is tried again at the start: two seconds in all.
+const LISTEN_ATTEMPTS: u32 = 40;
+const LISTEN_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 struct Running {
     shared: Arc<Shared>,
     threads: Vec<ShardThread<()>>,
@@ -117,11 +121,7 @@ fn listen(config: &Config, shards: usize) -> Result<Vec<Vec<Listener>>, String> 
     // Every shard listens at the same address, which the kernel lets other processes of this user do as well: who is
     // there already is found out by a listener that does not share.
     for address in &addresses {
-        if let Err(e) = std::net::TcpListener::bind(address.addr)
-            && e.kind() == std::io::ErrorKind::AddrInUse
-        {
-            return Err(cannot_listen(address.addr, &e));
-        }
+        wait_until_free(address.addr)?;
     }
     for address in addresses {
         for list in &mut listeners {
@@ -148,6 +148,24 @@ fn listen(config: &Config, shards: usize) -> Result<Vec<Vec<Listener>>, String> 
         first.push(Listener::new(fd, true));
     }
     Ok(listeners)
+}
+
+/// A process that was killed keeps its sockets until the kernel has ended its rings, which goes on after its death.
+fn wait_until_free(address: std::net::SocketAddr) -> Result<(), String> {
+    let mut attempts = 0;
+    loop {
+        match std::net::TcpListener::bind(address) {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
+                attempts += 1;
+                if attempts > LISTEN_ATTEMPTS {
+                    return Err(cannot_listen(address, &e));
+                }
+                std::thread::sleep(LISTEN_PAUSE);
+            }
+            // Whatever else is wrong shows when the shards listen.
+            Ok(_) | Err(_) => return Ok(()),
+        }
+    }
 }
 
 fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> String {

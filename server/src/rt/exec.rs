@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,10 +115,25 @@ fn spawn_into(task: impl Future<Output = ()> + 'static, queue: TaskQueueHandle) 
     }
 }
 
-/// Has the executor look at its timers and files, without sleeping.
+/// Has the executor look at its timers and files, without sleeping: it does so when no task of a queue can go on, so that the
+/// caller has to wait for something that only this look can bring.
 pub async fn poll_timers_and_files() {
-    // A timer of no time at all is over before it is looked at.
-    glommio::timer::sleep(Duration::from_nanos(1)).await;
+    let mut duration = Duration::from_micros(1);
+    loop {
+        // A timer that is over when it is first polled is no wait.
+        let mut timer = pin!(glommio::timer::sleep(duration));
+        let mut waited = false;
+        std::future::poll_fn(|cx| {
+            let polled = timer.as_mut().poll(cx);
+            waited |= polled.is_pending();
+            polled
+        })
+        .await;
+        if waited {
+            return;
+        }
+        duration *= 4;
+    }
 }
 
 /// Time between two beats of one pulse.
