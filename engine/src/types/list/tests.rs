@@ -159,7 +159,7 @@ fn inner_nodes_are_squeezed_and_read_as_before() {
     assert_eq!(list.get(1000).map(Item::to_vec), Some(element(1000)));
     list.close();
     assert_eq!(list.memory_bytes(), bytes);
-    let mut saved = RdbWriter::new(true);
+    let mut saved = RdbWriter::new(crate::serial::Compression::All);
     list.save(&mut saved);
     let mut input = crate::serial::RdbReader::new(&saved.buf);
     let loaded = crate::serial::load_value(list.rdb_type(), &mut input, &limits).unwrap();
