@@ -44,6 +44,10 @@ pub struct Caller {
     pub conn: ConnId,
     /// CLIENT ID.
     pub client_id: u64,
+    /// The socket, and whether it is a unix socket, for what is told about the client.
+    pub socket: (std::os::fd::RawFd, bool),
+    /// The command that calls the script, for the same.
+    pub command: &'static str,
     /// Its user.
     pub user: Arc<User>,
     /// Selected database.
@@ -56,7 +60,9 @@ impl Caller {
     /// The connection at hand.
     pub fn of(conn: &Conn) -> Caller {
         let (user, client_id) = (Arc::clone(&conn.user), conn.client_id);
-        Caller { conn: conn.id, client_id, user, db: conn.db, no_touch: conn.no_touch }
+        let (db, no_touch) = (conn.db, conn.no_touch);
+        let (socket, command) = ((conn.fd, conn.unix), conn.last_command);
+        Caller { conn: conn.id, client_id, socket, command, user, db, no_touch }
     }
 }
 

@@ -124,8 +124,12 @@ impl Turn {
             return Err(format!("-ERR {name} {why}"));
         }
         if !self.caller.user.is_unrestricted() {
-            let client = shard.client_of_script(&self.caller, false);
+            let mut client = shard.client_of_script(&self.caller, false);
+            // ACL LOG tells of the client that called the script.
+            (client.fd, client.unix) = self.caller.socket;
+            client.last_command = self.caller.command;
             let permitted = shard.permit_in_script(&client, entry, words);
+            (client.fd, client.unix) = (-1, true);
             shard.scripts.client = Some(client);
             permitted.map_err(|error| format!("-{error}"))?;
         }
