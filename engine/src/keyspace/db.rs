@@ -252,9 +252,14 @@ impl Db<'_> {
     fn locate_hashed(&mut self, hash: u64, key: &[u8]) -> Option<Place> {
         let table = self.table()?;
         let place = table.locate(hash, key)?;
-        if is_due(table.at(place)?, self.now_ms, self.mode) {
+        let entry = table.at(place)?;
+        if is_due(entry, self.now_ms, self.mode) {
             self.expire(place, key);
             return None;
+        }
+        if self.has_due_fields(entry) {
+            let (_, is_left) = self.ks.expire_fields(self.index, place, self.now_ms, usize::MAX);
+            return is_left.then_some(place);
         }
         Some(place)
     }
@@ -289,7 +294,10 @@ impl Db<'_> {
         entry.set_access(self.ks.access.born());
         self.notify(Classes::NEW, "new", entry.key());
         let ks = &mut *self.ks;
-        Some(ks.dbs.get_mut(self.index)?.table.insert(&ks.hasher, hash, entry))
+        let database = ks.dbs.get_mut(self.index)?;
+        let place = database.table.insert(&ks.hasher, hash, entry);
+        database.note_fields(&ks.hasher, place);
+        Some(place)
     }
     fn replace(&mut self, place: Place, mut entry: Entry) {
         entry.set_access(self.ks.access.born());

@@ -26,7 +26,8 @@ impl Keyspace {
         match database.table.locate(hash, entry.key()) {
             Some(place) => self.replace(db, place, entry),
             None => {
-                database.table.insert(&self.hasher, hash, entry);
+                let place = database.table.insert(&self.hasher, hash, entry);
+                database.note_fields(&self.hasher, place);
             }
         }
     }

@@ -40,8 +40,13 @@ impl Keyspace {
             report.done = true;
             return report;
         }
+        let (fields, all) = self.expire_fields_cycle(now_ms, budget_keys);
+        report.examined += fields;
+        if !all {
+            return report;
+        }
         let mut due = Vec::new();
-        let mut budget = budget_keys.max(1);
+        let mut budget = budget_keys.saturating_sub(fields).max(1);
         while budget > 0 {
             let ExpireCursor { db: index, prefix } = self.expire_at;
             let Some(db) = self.dbs.get_mut(index) else {

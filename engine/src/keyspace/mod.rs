@@ -15,6 +15,7 @@ pub mod events;
 mod evict;
 mod exchange;
 mod expire;
+mod fields;
 mod lazyfree;
 mod scan;
 mod snapshot;
@@ -30,7 +31,10 @@ pub use evict::{Eviction, EvictionOrder};
 pub use expire::ExpireReport;
 
 use access::Access;
+pub use fields::OPCODE_HDEL;
+
 use expire::ExpireCursor;
+use fields::FieldTimes;
 use lazyfree::LazyFree;
 use snapshot::{Cut, Snapshot};
 
@@ -88,6 +92,8 @@ struct Database {
     table: Table,
     /// There while the snapshot's traversal of this table is not at its end.
     cut: Option<Cut>,
+    /// Of hashes whose fields expire.
+    fields: FieldTimes,
 }
 
 /// One shard's data.

@@ -373,7 +373,9 @@ impl Keyspace {
         let Some(db) = self.dbs.get_mut(index) else { return };
         let unsaved = db.table.at(place).is_some_and(|e| db.table.is_unsaved(e));
         let cut = db.cut.filter(|_| unsaved);
-        if let Some(old) = db.table.replace(place, entry) {
+        let old = db.table.replace(place, entry);
+        db.note_fields(&self.hasher, place);
+        if let Some(old) = old {
             self.retire(cut, old);
         }
     }
@@ -388,7 +390,7 @@ impl Keyspace {
     pub(super) fn flush(&mut self, index: usize) -> usize {
         let Some(db) = self.dbs.get_mut(index) else { return 0 };
         let keys = db.table.len();
-        let next = Database { table: db.table.successor(), cut: None };
+        let next = Database { table: db.table.successor(), ..Database::default() };
         let old = std::mem::replace(db, next);
         if self.snapshot.state == State::Running && old.cut.is_some() {
             self.snapshot.orphans.push(old);

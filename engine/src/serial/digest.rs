@@ -34,6 +34,14 @@ impl Digest {
         self.unordered(&group.sum);
     }
 
+    /// The same, with a mark that is not in the parts' order: a field that expires.
+    pub fn unordered_group_marked(&mut self, parts: &[&[u8]], mark: &[u8]) {
+        let mut group = Digest::default();
+        parts.iter().for_each(|part| group.string(part));
+        group.unordered(mark);
+        self.unordered(&group.sum);
+    }
+
     /// Adds a sorted set's member with its score, in no order.
     pub fn scored(&mut self, member: &[u8], score: f64) {
         self.unordered_group(&[member, format_g17(score).as_bytes()]);

@@ -1,11 +1,12 @@
 //! The payload of DUMP and RESTORE: type, value, and a footer of RDB version (u16) and CRC-64, little-endian.
 
-use super::{LoadFault, RdbReader, RdbWriter, crc64, load_value};
+use super::{LoadFault, RDB_TYPE_STREAM_LISTPACKS_2, RdbReader, RdbWriter, crc64, load_value};
 use crate::error::Error;
 use crate::types::{EncodingLimits, Value, ValueRef};
 
-/// The RDB version that payloads are written with.
+/// The RDB version that payloads are written with, and that of types which Redis 7.0 does not know.
 pub const DUMP_VERSION: u16 = 10;
+const DUMP_VERSION_NEWER: u16 = 12;
 /// The newest RDB version whose payloads are read, as long as their type is known.
 pub const DUMP_VERSION_MAX: u16 = 12;
 const CRC_LEN: usize = 8;
@@ -15,7 +16,8 @@ pub fn dump_payload(value: ValueRef<'_>) -> Vec<u8> {
     let mut out = RdbWriter::default();
     out.byte(value.rdb_type());
     value.save(&mut out);
-    out.raw(&DUMP_VERSION.to_le_bytes());
+    let newer = value.rdb_type() > RDB_TYPE_STREAM_LISTPACKS_2;
+    out.raw(&(if newer { DUMP_VERSION_NEWER } else { DUMP_VERSION }).to_le_bytes());
     let sum = crc64::checksum(&out.buf);
     out.raw(&sum.to_le_bytes());
     out.buf

@@ -11,7 +11,20 @@ const REFERENCE: &str = include_str!("../fixtures/redis-7.0.15-command-info.json
 const DOCS: &str = include_str!("../fixtures/redis-7.0.15-command-docs.json");
 
 /// Rows that Redis 7.0.15 does not have.
-const NEWER: &[&str] = &[];
+const NEWER: &[&str] = &[
+    "hexpire",
+    "hexpireat",
+    "hexpiretime",
+    "hgetdel",
+    "hgetex",
+    "hpersist",
+    "hpexpire",
+    "hpexpireat",
+    "hpexpiretime",
+    "hpttl",
+    "hsetex",
+    "httl",
+];
 
 fn reference() -> BTreeMap<String, Value> {
     let commands: Vec<Value> = serde_json::from_str(REFERENCE).expect("valid JSON");

@@ -190,7 +190,7 @@ fn pexpireat(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 
 /// Which expiries may be replaced.
 #[derive(Clone, Copy, Debug, Default)]
-struct Conditions {
+pub(in crate::cmd) struct Conditions {
     absent: bool,
     present: bool,
     greater: bool,
@@ -225,8 +225,22 @@ impl Conditions {
         Ok(out)
     }
 
+    /// One condition at argument `at`, where there is one.
+    pub(in crate::cmd) fn word(args: Args<'_>, at: usize) -> Option<Conditions> {
+        let mut out = Conditions::default();
+        let words = [
+            ("NX", &mut out.absent),
+            ("XX", &mut out.present),
+            ("GT", &mut out.greater),
+            ("LT", &mut out.less),
+        ];
+        let (_, given) = words.into_iter().find(|(word, _)| args.is(at, word))?;
+        *given = true;
+        Some(out)
+    }
+
     /// No expiry counts as one that is infinitely far.
-    fn allow(self, current: Option<i64>, new: i64) -> bool {
+    pub(in crate::cmd) fn allow(self, current: Option<i64>, new: i64) -> bool {
         !(self.absent && current.is_some()
             || self.present && current.is_none()
             || self.greater && current.is_none_or(|current| new <= current)

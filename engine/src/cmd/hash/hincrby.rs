@@ -46,7 +46,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         Some(item) => item.as_i64().ok_or(Error::text("ERR hash value is not an integer"))?,
     };
     let sum = old.checked_add(amount).ok_or(Error::Overflow)?;
-    hash.set(args.at(2), itoa::Buffer::new().format(sum).as_bytes(), &limits);
+    hash.set_value(args.at(2), itoa::Buffer::new().format(sum).as_bytes(), &limits);
     ctx.db.effect_verbatim(OPCODE_HINCRBY, args);
     ctx.db.notify(Classes::HASH, "hincrby", args.at(1));
     ctx.reply.int(sum);

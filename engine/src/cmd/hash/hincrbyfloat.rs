@@ -1,6 +1,7 @@
 //! HINCRBYFLOAT.
 
 use super::OPCODE_HSET;
+use super::fields::record_time;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
@@ -49,8 +50,9 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         Some(item) => number(item)?,
     };
     let sum = old.checked_add(amount).ok_or(Error::NanOrInfinity)?.format();
-    ctx.db.get_or_insert_as(key, Hash::new)?.set(field, sum.as_bytes(), &limits);
+    ctx.db.get_or_insert_as(key, Hash::new)?.set_value(field, sum.as_bytes(), &limits);
     ctx.db.effect(OPCODE_HSET, &[key, field, sum.as_bytes()]);
+    record_time(&mut ctx.db, key, field);
     ctx.db.notify(Classes::HASH, "hincrbyfloat", key);
     ctx.reply.bulk(sum.as_bytes());
     Ok(())

@@ -17,7 +17,7 @@ pub mod incrbyfloat;
 pub mod lcs;
 pub mod mget;
 pub mod mset;
-mod options;
+pub(in crate::cmd) mod options;
 pub mod set;
 pub mod setex;
 pub mod setnx;

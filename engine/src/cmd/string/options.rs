@@ -6,18 +6,18 @@ use crate::num::parse_i64;
 
 /// When a key shall expire, as the client said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Expiry<'a> {
+pub(in crate::cmd) struct Expiry<'a> {
     /// The unread number.
-    pub(super) text: &'a [u8],
+    pub(in crate::cmd) text: &'a [u8],
     /// In seconds, or else in milliseconds.
-    pub(super) seconds: bool,
+    pub(in crate::cmd) seconds: bool,
     /// Since 1970, or else from now.
-    pub(super) absolute: bool,
+    pub(in crate::cmd) absolute: bool,
 }
 
 impl Expiry<'_> {
     /// The time in ms since 1970; an error when it is no positive time that fits.
-    pub(super) fn at_ms(self, now_ms: i64, command: &'static str) -> Result<i64, Error> {
+    pub(in crate::cmd) fn at_ms(self, now_ms: i64, command: &'static str) -> Result<i64, Error> {
         let invalid = Error::InvalidExpire(command);
         let value = parse_i64(self.text).ok_or(Error::NotInteger)?;
         if value <= 0 {
@@ -31,7 +31,7 @@ impl Expiry<'_> {
 
 /// What becomes of the expiry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Ttl<'a> {
+pub(in crate::cmd) enum Ttl<'a> {
     /// Nothing was said.
     #[default]
     Unsaid,
@@ -45,7 +45,7 @@ pub(super) enum Ttl<'a> {
 
 /// Whether the key must exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(in crate::cmd) enum Condition {
     /// It does not matter.
     #[default]
     Always,
@@ -57,15 +57,15 @@ pub(super) enum Condition {
 
 /// Options of SET.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct SetOptions<'a> {
-    pub(super) condition: Condition,
-    pub(super) get: bool,
-    pub(super) ttl: Ttl<'a>,
+pub(in crate::cmd) struct SetOptions<'a> {
+    pub(in crate::cmd) condition: Condition,
+    pub(in crate::cmd) get: bool,
+    pub(in crate::cmd) ttl: Ttl<'a>,
 }
 
 impl<'a> SetOptions<'a> {
     /// Reads them from argument 3 on.
-    pub(super) fn parse(args: Args<'a>) -> Result<Self, Error> {
+    pub(in crate::cmd) fn parse(args: Args<'a>) -> Result<Self, Error> {
         let mut options = SetOptions::default();
         let mut at = 3;
         while at < args.len() {
@@ -88,7 +88,7 @@ impl<'a> SetOptions<'a> {
 }
 
 /// Reads GETEX's options, from argument 2 on.
-pub(super) fn parse_getex(args: Args<'_>) -> Result<Ttl<'_>, Error> {
+pub(in crate::cmd) fn parse_getex(args: Args<'_>) -> Result<Ttl<'_>, Error> {
     let mut ttl = Ttl::Unsaid;
     let mut at = 2;
     while at < args.len() {
@@ -105,7 +105,11 @@ pub(super) fn parse_getex(args: Args<'_>) -> Result<Ttl<'_>, Error> {
 
 /// Reads EX, PX, EXAT or PXAT at `at` and the number after it. `before` is what was said before: the same word may
 /// come twice, another one may not.
-fn parse_expiry<'a>(args: Args<'a>, at: usize, before: Ttl<'a>) -> Result<Expiry<'a>, Error> {
+pub(in crate::cmd) fn parse_expiry<'a>(
+    args: Args<'a>,
+    at: usize,
+    before: Ttl<'a>,
+) -> Result<Expiry<'a>, Error> {
     const WORDS: [(&str, bool, bool); 4] =
         [("EX", true, false), ("PX", false, false), ("EXAT", true, true), ("PXAT", false, true)];
     let word = WORDS.iter().find(|(word, ..)| args.is(at, word));

@@ -113,16 +113,14 @@ fn sets_of_listpacks_are_read_as_redis_7_2_writes_them() {
 }
 
 #[test]
-fn hashes_with_field_ttls_load_only_when_no_ttl_is_set() {
-    let no_ttl = b"\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01a\x01x\x00\x01b\x01y";
-    let Ok(Value::Hash(hash)) = loaded(RDB_TYPE_HASH_METADATA, no_ttl) else { panic!() };
-    assert_eq!(hash.len(), 2);
-    assert!(matches!(loaded(RDB_TYPE_HASH_METADATA_PRE_GA, &no_ttl[8..]), Ok(Value::Hash(_))));
-    let with_ttl = b"\x00\x00\x00\x00\x00\x00\x00\x00\x01\x05\x01a\x01x";
-    let Err(LoadFault::Unsupported { name, .. }) = loaded(RDB_TYPE_HASH_METADATA, with_ttl) else {
-        panic!()
+fn hashes_with_field_ttls_are_read_as_redis_and_valkey_write_them() {
+    let times = |rdb_type, body: &[u8]| {
+        let Ok(Value::Hash(hash)) = loaded(rdb_type, body) else { panic!("{body:?}") };
+        (hash.time_of(b"f"), hash.time_of(b"g"), hash.len())
     };
-    assert_eq!(name, "HASH_METADATA");
+    let body = b"\x10\x27\x00\x00\x00\x00\x00\x00\x02\x06\x01f\x01x\x00\x01g\x01y";
+    assert_eq!(times(RDB_TYPE_HASH_METADATA, body), (Some(10_005), None, 2));
+    assert_eq!(times(RDB_TYPE_HASH_METADATA_PRE_GA, &body[8..]), (Some(6), None, 2));
 
     let packed = |ttl: &[u8]| {
         let mut packed = Listpack::new();
@@ -132,14 +130,38 @@ fn hashes_with_field_ttls_load_only_when_no_ttl_is_set() {
         out.string(packed.as_bytes());
         out.buf
     };
-    assert!(matches!(loaded(RDB_TYPE_HASH_LISTPACK_EX, &packed(b"0")), Ok(Value::Hash(_))));
-    let refused = loaded(RDB_TYPE_HASH_LISTPACK_EX, &packed(b"1700000000000"));
-    assert!(matches!(refused, Err(LoadFault::Unsupported { number: 25, .. })));
+    assert_eq!(times(RDB_TYPE_HASH_LISTPACK_EX, &packed(b"0")), (None, None, 1));
+    assert_eq!(times(RDB_TYPE_HASH_LISTPACK_EX, &packed(b"17000000")), (Some(17_000_000), None, 1));
+    assert!(loaded(RDB_TYPE_HASH_LISTPACK_EX, &packed(b"-5")).is_err());
+    assert!(loaded(RDB_TYPE_HASH_LISTPACK_EX, &packed(b"x")).is_err());
 
     let valkey = b"\x01\x01f\x01v\xff\xff\xff\xff\xff\xff\xff\xff";
-    assert!(matches!(loaded(RDB_TYPE_VALKEY_HASH_2, valkey), Ok(Value::Hash(_))));
-    let valkey = b"\x01\x01f\x01v\xff\xff\xff\xff\xff\xff\xff\x0f";
-    assert!(matches!(loaded(RDB_TYPE_VALKEY_HASH_2, valkey), Err(LoadFault::Unsupported { .. })));
+    assert_eq!(times(RDB_TYPE_VALKEY_HASH_2, valkey), (None, None, 1));
+    let valkey = b"\x01\x01f\x01v\x05\x00\x00\x00\x00\x00\x00\x00";
+    assert_eq!(times(RDB_TYPE_VALKEY_HASH_2, valkey), (Some(5), None, 1));
+}
+
+#[test]
+fn times_of_fields_survive_a_dump_in_both_encodings() {
+    let limits = EncodingLimits::default();
+    for count in [3u32, 300] {
+        let mut hash = Hash::new(&limits);
+        for field in 0..count {
+            hash.set(field.to_string().as_bytes(), b"v", &limits);
+        }
+        hash.set_time(b"2", Some(i64::MAX - 7));
+        hash.set_time(b"1", Some(1_700_000_000_000));
+        let value = hash.into_value();
+        let payload = dump_payload(value.as_ref());
+        let mut reader = RdbReader::new(&payload[1..payload.len() - 10]);
+        assert!(skip_value(payload[0], &mut reader).is_ok() && reader.is_at_end());
+        let again = restored(&payload);
+        assert_eq!(hex_digest(&again), hex_digest(&value));
+        assert_eq!(again.as_ref().encoding(), value.as_ref().encoding());
+        let Value::Hash(again) = again else { panic!() };
+        let times = [again.time_of(b"0"), again.time_of(b"1"), again.time_of(b"2")];
+        assert_eq!(times, [None, Some(1_700_000_000_000), Some(i64::MAX - 7)]);
+    }
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Hashes: a listpack of fields and values in turn while few and short, else a hash table.
 //!
+//! A hash with fields that expire is one of these with their times beside it; one without has nothing of that.
+//!
 //! Invariant: a listpack has an even number of elements and no field twice.
+//! Invariant: a field that has a time is there.
 
 mod field;
+mod times;
 
 use std::collections::HashSet;
 
@@ -10,8 +14,12 @@ use super::dict::Dict;
 use super::listpack::{Item, Listpack, Pos};
 use super::rng::Rng;
 use super::{EncodingLimits, Object, SavePoint, object_of};
-use crate::serial::{Digest, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK, RdbWriter};
+use crate::serial::{
+    Digest, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK, RDB_TYPE_HASH_LISTPACK_EX,
+    RDB_TYPE_HASH_METADATA, RdbWriter,
+};
 use field::Field;
+use times::Times;
 
 /// A hash.
 #[derive(Debug, Clone)]
@@ -21,6 +29,14 @@ pub struct Hash(Repr);
 enum Repr {
     Packed(Listpack),
     Table(Box<Dict<Field>>),
+    /// One of the others, with times of its fields.
+    Timed(Box<Timed>),
+}
+
+#[derive(Debug, Clone)]
+struct Timed {
+    fields: Hash,
+    times: Times,
 }
 
 /// Why a listpack is no hash.
@@ -65,6 +81,7 @@ impl Hash {
                 Some(packed.get(pos))
             }
             Repr::Table(table) => table.get(field).map(|f| Item::Str(f.value())),
+            Repr::Timed(timed) => timed.fields.get(field),
         }
     }
 
@@ -73,11 +90,21 @@ impl Hash {
         match &self.0 {
             Repr::Packed(packed) => packed.find(field, 1).is_some(),
             Repr::Table(table) => table.contains(field),
+            Repr::Timed(timed) => timed.fields.contains(field),
         }
     }
 
-    /// Sets a field; true when it is new.
+    /// Sets a field, which does not expire then; true when it is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &EncodingLimits) -> bool {
+        self.set_time(field, None);
+        self.set_value(field, value, limits)
+    }
+
+    /// Sets a field, which expires as it did; true when it is new.
+    pub fn set_value(&mut self, field: &[u8], value: &[u8], limits: &EncodingLimits) -> bool {
+        if let Repr::Timed(timed) = &mut self.0 {
+            return timed.fields.set_value(field, value, limits);
+        }
         if let Repr::Packed(packed) = &mut self.0 {
             let longest = field.len().max(value.len());
             if longest <= limits.hash_max_listpack_value && packed.fits(field.len() + value.len()) {
@@ -95,23 +122,26 @@ impl Hash {
 
     /// Removes a field; false when it was not there.
     pub fn remove(&mut self, field: &[u8]) -> bool {
+        self.set_time(field, None);
         match &mut self.0 {
             Repr::Packed(packed) => {
                 let pos = packed.find(field, 1);
                 pos.map(|pos| packed.remove_range(pos, 2)).is_some()
             }
             Repr::Table(table) => table.remove(field).is_some(),
+            Repr::Timed(timed) => timed.fields.remove(field),
         }
     }
 
     /// Fields and values, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (Item<'_>, Item<'_>)> {
-        let (packed, table) = match &self.0 {
+        let (packed, table) = match self.fields() {
             Repr::Packed(packed) => {
                 let mut items = packed.iter();
                 (Some(std::iter::from_fn(move || Some((items.next()?, items.next()?)))), None)
             }
             Repr::Table(table) => (None, Some(table.iter().map(pair))),
+            Repr::Timed(_) => (None, None),
         };
         packed.into_iter().flatten().chain(table.into_iter().flatten())
     }
@@ -125,6 +155,7 @@ impl Hash {
                 Some((packed.get(field), packed.get(packed.next(field)?)))
             }
             Repr::Table(table) => table.random(rng).map(pair),
+            Repr::Timed(timed) => timed.fields.random(rng),
         }
     }
 
@@ -139,6 +170,66 @@ impl Hash {
                 let (field, value) = pair(f);
                 each(field, value);
             }),
+            Repr::Timed(timed) => timed.fields.scan(cursor, count, each),
+        }
+    }
+
+    /// When a field expires, in ms since 1970.
+    pub fn time_of(&self, field: &[u8]) -> Option<i64> {
+        match &self.0 {
+            Repr::Timed(timed) => timed.times.get(field),
+            Repr::Packed(_) | Repr::Table(_) => None,
+        }
+    }
+
+    /// When the first of its fields expires.
+    pub fn earliest(&self) -> Option<i64> {
+        match &self.0 {
+            Repr::Timed(timed) => timed.times.earliest(),
+            Repr::Packed(_) | Repr::Table(_) => None,
+        }
+    }
+
+    /// At most `count` fields that are due by `now_ms`.
+    pub fn due(&self, now_ms: i64, count: usize) -> Vec<Vec<u8>> {
+        let Repr::Timed(timed) = &self.0 else { return Vec::new() };
+        let due = timed.times.iter().take_while(|(_, at_ms)| *at_ms <= now_ms);
+        due.take(count).map(|(field, _)| field.to_vec()).collect()
+    }
+
+    /// Lets a field that is there expire, or not any more.
+    pub fn set_time(&mut self, field: &[u8], at_ms: Option<i64>) {
+        match (&mut self.0, at_ms) {
+            (Repr::Timed(timed), Some(at_ms)) => {
+                if timed.fields.contains(field) {
+                    timed.times.set(field, at_ms);
+                }
+            }
+            (Repr::Timed(timed), None) => {
+                timed.times.remove(field);
+                if timed.times.is_empty() {
+                    let empty = Hash(Repr::Packed(Listpack::new()));
+                    *self = std::mem::replace(&mut timed.fields, empty);
+                }
+            }
+            (Repr::Packed(_) | Repr::Table(_), None) => {}
+            (Repr::Packed(_) | Repr::Table(_), Some(at_ms)) => {
+                if self.contains(field) {
+                    let empty = Hash(Repr::Packed(Listpack::new()));
+                    let fields = std::mem::replace(self, empty);
+                    let mut times = Times::default();
+                    times.set(field, at_ms);
+                    self.0 = Repr::Timed(Box::new(Timed { fields, times }));
+                }
+            }
+        }
+    }
+
+    /// The fields and values, times aside: never [`Repr::Timed`].
+    fn fields(&self) -> &Repr {
+        match &self.0 {
+            Repr::Timed(timed) => &timed.fields.0,
+            fields => fields,
         }
     }
 
@@ -152,6 +243,58 @@ impl Hash {
             table.put(Field::new(field.bytes(&mut field_text), value.bytes(&mut value_text)));
         }
         self.0 = Repr::Table(Box::new(table));
+    }
+}
+
+impl Timed {
+    /// As Redis 7.4 has it: a listpack of fields, values and times, the earliest first and 0 for none at the end; or, times as what
+    /// they are later than one ms before the earliest, 0 for none.
+    fn save_some(
+        &self,
+        from: SavePoint,
+        budget_bytes: usize,
+        out: &mut RdbWriter,
+    ) -> Option<SavePoint> {
+        let earliest = self.times.earliest().unwrap_or(0);
+        let table = match &self.fields.0 {
+            Repr::Table(table) => table,
+            Repr::Packed(_) | Repr::Timed(_) => {
+                out.ms_time(earliest);
+                out.string(self.triples().as_bytes());
+                return None;
+            }
+        };
+        if from.at == 0 {
+            out.ms_time(earliest);
+            out.length(table.len() as u64);
+        }
+        let next = table.save_some(from.at, budget_bytes, out, |out, field| {
+            let (field, value) = Field::pair(field);
+            let later = self.times.get(field).map_or(0, |at_ms| at_ms.abs_diff(earliest) + 1);
+            out.length(later);
+            out.string(field);
+            out.string(value);
+        });
+        next.map(SavePoint::at)
+    }
+
+    fn triples(&self) -> Listpack {
+        let mut triples = Listpack::new();
+        for (field, at_ms) in self.times.iter() {
+            let Some(value) = self.fields.get(field) else { continue };
+            triples.push_back(field);
+            triples.push_back_item(value);
+            triples.push_back_item(Item::Int(at_ms));
+        }
+        let mut scratch = itoa::Buffer::new();
+        for (field, value) in self.fields.iter() {
+            if self.times.get(field.bytes(&mut scratch)).is_none() {
+                triples.push_back_item(field);
+                triples.push_back_item(value);
+                triples.push_back_item(Item::Int(0));
+            }
+        }
+        triples
     }
 }
 
@@ -177,18 +320,27 @@ impl Object for Hash {
         match self.0 {
             Repr::Packed(_) => "listpack",
             Repr::Table(_) => "hashtable",
+            Repr::Timed(ref timed) => match timed.fields.0 {
+                Repr::Packed(_) => "listpackex",
+                Repr::Table(_) | Repr::Timed(_) => "hashtable",
+            },
         }
     }
     fn len(&self) -> usize {
         match &self.0 {
             Repr::Packed(packed) => packed.len() / 2,
             Repr::Table(table) => table.len(),
+            Repr::Timed(timed) => timed.fields.len(),
         }
     }
     fn rdb_type(&self) -> u8 {
         match self.0 {
             Repr::Packed(_) => RDB_TYPE_HASH_LISTPACK,
             Repr::Table(_) => RDB_TYPE_HASH,
+            Repr::Timed(ref timed) => match timed.fields.0 {
+                Repr::Packed(_) => RDB_TYPE_HASH_LISTPACK_EX,
+                Repr::Table(_) | Repr::Timed(_) => RDB_TYPE_HASH_METADATA,
+            },
         }
     }
     fn save_some(
@@ -203,6 +355,7 @@ impl Object for Hash {
                 return None;
             }
             Repr::Table(table) => table,
+            Repr::Timed(timed) => return timed.save_some(from, budget_bytes, out),
         };
         if from.at == 0 {
             out.length(table.len() as u64);
@@ -219,91 +372,37 @@ impl Object for Hash {
             + match &self.0 {
                 Repr::Packed(packed) => packed.memory_bytes(),
                 Repr::Table(table) => size_of::<Dict<Field>>() + table.memory_bytes(),
+                Repr::Timed(timed) => {
+                    size_of::<Times>() + timed.times.memory_bytes() + timed.fields.memory_bytes()
+                }
             }
     }
     fn digest(&self, digest: &mut Digest) {
         let (mut field_text, mut value_text) = (itoa::Buffer::new(), itoa::Buffer::new());
         for (field, value) in self.iter() {
             let parts = [field.bytes(&mut field_text), value.bytes(&mut value_text)];
-            digest.unordered_group(&parts);
+            match self.time_of(parts[0]) {
+                None => digest.unordered_group(&parts),
+                Some(_) => digest.unordered_group_marked(&parts, b"!!hexpire!!"),
+            }
         }
     }
     fn free_effort(&self) -> usize {
         match &self.0 {
             Repr::Packed(_) => 1,
             Repr::Table(table) => table.len(),
+            // The times are freed at once with the rest.
+            Repr::Timed(timed) => timed.fields.free_effort(),
         }
     }
     fn free_some(&mut self, budget: usize) -> bool {
         match &mut self.0 {
             Repr::Packed(_) => true,
             Repr::Table(table) => table.free_some(budget),
+            Repr::Timed(timed) => timed.fields.free_some(budget),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn limits() -> EncodingLimits {
-        EncodingLimits {
-            hash_max_listpack_entries: 20,
-            hash_max_listpack_value: 10,
-            ..EncodingLimits::default()
-        }
-    }
-
-    fn texts(hash: &Hash) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        hash.iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect()
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
-        #[test]
-        fn behaves_like_a_map(
-            changes in prop::collection::vec((0u32..40, prop::option::weighted(0.7, "[a-z0-9]{0,12}")), 0..200)
-        ) {
-            let limits = limits();
-            let (mut hash, mut model) = (Hash::new(&limits), BTreeMap::new());
-            for (field, value) in changes {
-                let field = field.to_string().into_bytes();
-                if let Some(value) = value {
-                    let new = model.insert(field.clone(), value.clone().into_bytes()).is_none();
-                    prop_assert_eq!(hash.set(&field, value.as_bytes(), &limits), new);
-                } else {
-                    prop_assert_eq!(hash.remove(&field), model.remove(&field).is_some());
-                }
-                prop_assert_eq!(hash.get(&field).map(Item::to_vec), model.get(&field).cloned());
-                prop_assert_eq!(hash.len(), model.len());
-            }
-            prop_assert_eq!(texts(&hash), model);
-        }
-    }
-
-    #[test]
-    fn a_listpack_with_a_field_twice_or_half_a_pair_is_refused() {
-        let pack = |items: &[&str]| {
-            let mut packed = Listpack::new();
-            items.iter().for_each(|i| packed.push_back(i.as_bytes()));
-            Hash::from_listpack(packed, &limits()).map(|h| h.len())
-        };
-        assert_eq!(pack(&["a", "1", "b", "a"]), Ok(2));
-        assert_eq!(pack(&["a", "1", "b"]), Err(BadHash::OddLength));
-        assert_eq!(pack(&["a", "1", "a", "2"]), Err(BadHash::Duplicate));
-    }
-
-    #[test]
-    fn long_fields_and_long_values_survive_the_table() {
-        let mut hash = Hash::new(&limits());
-        let (field, value) = (vec![b'f'; 300], vec![b'v'; 70_000]);
-        assert!(hash.set(&field, b"", &limits()));
-        assert!(!hash.set(&field, &value, &limits()));
-        assert_eq!(hash.encoding(), "hashtable");
-        assert_eq!(hash.get(&field).map(Item::to_vec), Some(value));
-    }
-}
+mod tests;

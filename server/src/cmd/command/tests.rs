@@ -24,6 +24,18 @@ const NEWER: &[&str] = &[
     "commandlog|reset",
     "commandlog|help",
     "script|show",
+    "hexpire",
+    "hexpireat",
+    "hexpiretime",
+    "hgetdel",
+    "hgetex",
+    "hpersist",
+    "hpexpire",
+    "hpexpireat",
+    "hpexpiretime",
+    "hpttl",
+    "hsetex",
+    "httl",
 ];
 
 /// All commands and subcommands.
