@@ -242,6 +242,7 @@ async fn write_file(shard: &ShardRef, target: Target, path: &Path) -> Result<Opt
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
     let file = BlockFile::open(path, true).await.map_err(fail)?;
     let cut = crate::tx::global::cut(shard, target).await;
+    let newer = ask_all(shard, |there| there.keyspace.snapshot_has_newer_types()).await;
     let header = {
         let this = shard.borrow();
         let functions = this.shared.libraries.codes();
@@ -249,6 +250,7 @@ async fn write_file(shard: &ShardRef, target: Target, path: &Path) -> Result<Opt
             created_s: u64::try_from(this.now_ms / 1000).unwrap_or(0),
             used_memory_bytes: crate::memory::used_bytes() as u64,
             is_aof_base: target == Target::Base,
+            has_newer_types: newer.contains(&true),
             functions: &functions,
             ..Header::default()
         }

@@ -2,6 +2,8 @@
 
 /// Magic and version of the files written here.
 pub const MAGIC: &[u8; 9] = b"REDIS0010";
+/// The same for files with types that Redis 7.0 does not know.
+pub const MAGIC_NEWER: &[u8; 9] = b"REDIS0012";
 /// Length of magic and version.
 pub const MAGIC_LEN: usize = 9;
 /// The newest Redis format that is read.
@@ -48,7 +50,7 @@ pub const ALIGN_BYTES: usize = crate::disk::BLOCK_BYTES;
 mod tests {
     #[test]
     fn numbers_on_disk_stay_as_they_are() {
-        assert_eq!(super::MAGIC, b"REDIS0010");
+        assert_eq!([super::MAGIC, super::MAGIC_NEWER], [b"REDIS0010", b"REDIS0012"]);
         assert_eq!([super::AUX, super::SELECTDB, super::EOF], [0xfa, 0xfe, 0xff]);
         assert_eq!([super::EXPIRETIME_MS, super::RESIZEDB, super::FUNCTION2], [0xfc, 0xfb, 0xf5]);
         assert_eq!(super::AUX_PAD, b"ringstone-pad");

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
+use ringstone_engine::Keyspace;
 use ringstone_engine::serial::{RdbWriter, SnapshotWriter};
 use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::log::{Base, Recovered};
@@ -27,9 +28,14 @@ pub(super) fn write_first(
     let temporary = dir.join("base.rdb.new");
     let mut file = std::fs::File::create(&temporary).map_err(fail)?;
     let created_s = u64::try_from(crate::rt::clock::unix_ms() / 1000).unwrap_or(0);
-    let header =
-        Header { created_s, is_aof_base: true, functions: &boot.functions, ..Header::default() }
-            .encode();
+    let header = Header {
+        created_s,
+        is_aof_base: true,
+        has_newer_types: boot.keyspaces.iter().any(Keyspace::has_field_times),
+        functions: &boot.functions,
+        ..Header::default()
+    }
+    .encode();
     file.write_all(&header.bytes).map_err(fail)?;
     let offsets = AtomicU64::new(header.bytes.len() as u64);
     let mut blocks = Vec::new();

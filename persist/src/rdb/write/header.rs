@@ -3,7 +3,7 @@
 use ringstone_engine::serial::{RdbWriter, crc64};
 
 use super::pad;
-use crate::rdb::opcode::{AUX, FUNCTION2, MAGIC, RESIZEDB, SELECTDB};
+use crate::rdb::opcode::{AUX, FUNCTION2, MAGIC, MAGIC_NEWER, RESIZEDB, SELECTDB};
 
 /// The Redis version that the files claim, so that Redis of that version and its tools trust them.
 const REDIS_VERSION: &str = "7.0.15";
@@ -28,6 +28,8 @@ pub struct Header<'a> {
     pub used_memory_bytes: u64,
     /// True for the base of a log, where expired keys stay until the log says otherwise.
     pub is_aof_base: bool,
+    /// True when there are types that Redis 7.0 does not know: hashes whose fields expire.
+    pub has_newer_types: bool,
     /// Function libraries, each as FUNCTION2 holds it: the library's code.
     pub functions: &'a [Vec<u8>],
     /// Sizes of the databases that hold keys.
@@ -48,7 +50,7 @@ impl Header<'_> {
     /// The bytes, filled up to whole pages.
     pub fn encode(&self) -> HeaderBlock {
         let mut out = RdbWriter::default();
-        out.raw(MAGIC);
+        out.raw(if self.has_newer_types { MAGIC_NEWER } else { MAGIC });
         aux(&mut out, b"redis-ver", REDIS_VERSION.as_bytes());
         aux(&mut out, b"redis-bits", b"64");
         aux(&mut out, b"ctime", self.created_s.to_string().as_bytes());
