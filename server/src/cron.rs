@@ -100,6 +100,8 @@ impl Shard {
             self.resume_paused();
             wakes = true;
         }
+        // A timer of the executor may come late; this one does not rely on it.
+        wakes |= self.blocked.home.is_due(self.now_ms);
         if wakes || !self.tx.stalled.is_empty() {
             self.wake();
         }

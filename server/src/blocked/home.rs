@@ -46,6 +46,11 @@ impl Home {
         self.deadlines.len()
     }
 
+    /// True when somebody's time is up.
+    pub fn is_due(&self, now_ms: i64) -> bool {
+        self.deadlines.first_key_value().is_some_and(|((deadline, _), _)| *deadline < now_ms)
+    }
+
     fn note_deadline(&mut self, waiting: &Waiting) {
         if let Some(deadline) = waiting.deadline_ms {
             self.deadlines.insert((deadline, waiting.id), waiting.conn);
@@ -200,6 +205,7 @@ impl Shard {
         self.queues.spawn(async move {
             sleep(Duration::from_millis(ms)).await;
             let mut this = me.borrow_mut();
+            this.now_ms = crate::rt::clock::unix_ms();
             if this.blocked.home.timer_ms == Some(until_ms) {
                 this.blocked.home.timer_ms = None;
                 this.start_timer();

@@ -28,6 +28,10 @@ impl Shard {
             // Changes of a transaction that has not ended.
             return;
         }
+        if self.blocked.queues.has_ready() {
+            // What has changed the keys may have taken its time, and they may have expired by now.
+            self.now_ms = crate::rt::clock::unix_ms();
+        }
         while let Some((db, key)) = self.blocked.queues.next_ready() {
             let mut after = 0;
             while let Some((order, place)) = self.blocked.queues.next_place(db, &key, after) {

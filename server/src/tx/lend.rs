@@ -66,6 +66,8 @@ impl Shard {
         caller: Option<Caller>,
     ) {
         if let Some(gsn) = gsn {
+            // The open batch keeps its number: replies wait for it.
+            self.close_batch();
             let changed = touched.iter().map(|(_, key)| key_hash(key));
             let there = entries.iter().map(|(_, entry)| key_hash(entry.key()));
             let hashes: Vec<_> = there.chain(changed).collect();

@@ -132,6 +132,13 @@ fn a_transaction_is_over_before_anybody_is_served() {
         assert_eq!(exec(&mut conn, &["DEL a", "RPUSH a 1", "LPUSH a 2", "LLEN a"]), "[1, 1, 2, 2]");
         assert_eq!(read(&mut client), "[a, 2]");
         assert_eq!(call(&mut conn, "LRANGE a 0 -1"), "[1]");
+        // Nor is anybody served with what has expired by then.
+        let mut client = waiting(server, "BLPOP late 0", 0);
+        let lines = ["RPUSH late 1", "PEXPIRE late 20", "DEBUG SLEEP 0.1"];
+        assert_eq!(exec(&mut conn, &lines), "[1, 1, OK]");
+        until_blocked(server, 1);
+        assert_eq!(call(&mut conn, "RPUSH late 2"), "1");
+        assert_eq!(read(&mut client), "[late, 2]");
         // Within a transaction nothing waits.
         let lines = [
             "BLPOP none other 0",
