@@ -21,6 +21,7 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::Transactions, "Transactions"),
     (Group::Pubsub, "Publish and subscribe"),
     (Group::Scripting, "Scripting"),
+    (Group::Cluster, "Cluster"),
     (Group::Connection, "Connection"),
     (Group::Server, "Server"),
 ];

@@ -28,6 +28,8 @@ pub struct Hop {
     pub entry: &'static Entry,
     /// Its arguments.
     pub args: ArgBuf,
+    /// For SCAN that goes on here: what it found on the shards before.
+    pub carried: Option<Vec<Tree>>,
 }
 
 /// A command that runs on every shard at one instant.

@@ -270,6 +270,8 @@ pub enum Group {
     Pubsub,
     /// `scripting`
     Scripting,
+    /// `cluster`
+    Cluster,
 }
 
 impl Group {
@@ -291,6 +293,7 @@ impl Group {
             Group::Transactions => "transactions",
             Group::Pubsub => "pubsub",
             Group::Scripting => "scripting",
+            Group::Cluster => "cluster",
         }
     }
 }

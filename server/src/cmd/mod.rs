@@ -4,13 +4,16 @@
 
 pub mod acl;
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod info;
 pub mod latency;
+pub mod lolwut;
 pub mod memory;
+pub mod module;
 pub mod monitor;
 pub mod pubsub;
 pub mod replication;
@@ -88,14 +91,17 @@ const FAMILIES: &[&[&HostCommand]] = &[
     acl::COMMANDS,
     connection::COMMANDS,
     client::COMMANDS,
+    cluster::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     debug::COMMANDS,
     info::COMMANDS,
     latency::COMMANDS,
+    lolwut::COMMANDS,
     memory::COMMANDS,
     monitor::COMMANDS,
     replication::COMMANDS,
+    module::COMMANDS,
     pubsub::COMMANDS,
     save::COMMANDS,
     script::COMMANDS,

@@ -2,12 +2,13 @@
 
 use ringstone_engine::cmd::Scope;
 use ringstone_engine::cmd::blocking::Block;
+use ringstone_engine::cmd::generic::scan::scan_count;
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::reply::TreeSink;
 use ringstone_engine::{Args, Ctx, Error, Keyspace, Reply, Tree};
 use ringstone_proto::resp::Encoder;
 
-use super::route::key_hash;
+use super::route::{key_hash, with_cursor};
 use crate::blocked::Asker;
 use crate::conn::{BatchId, Conn, ConnId};
 use crate::msg::{Hop, Msg};
@@ -129,7 +130,24 @@ impl Shard {
                 let mut reply = RespReply::new(conn.reply_buffer(), resp3);
                 self.run_or_wait_and_note(db, entry, args, &mut reply)
             }
-            Some(shard) => Ok(self.run_cursor(db, resp3, entry, args, shard, conn.reply_buffer())),
+            Some(_) => {
+                let (batch, part) = self.run_cursor(db, resp3, entry, args, None);
+                match (part, entry.spec.scope) {
+                    (CursorPart::GoesOn(found), Scope::Cursor(at)) => {
+                        if batch > 0 {
+                            conn.hold_since(mark, batch);
+                        }
+                        let args = with_cursor(args, at, 0);
+                        self.hop_carrying(conn, self.index + 1, entry, args, Some(found));
+                        return self.observe();
+                    }
+                    (CursorPart::GoesOn(_), _) => {}
+                    (CursorPart::Done(tree), _) => {
+                        tree.write_to(&mut RespReply::new(conn.reply_buffer(), resp3));
+                    }
+                }
+                Ok(batch)
+            }
         };
         let batch = match ran {
             Ok(batch) => batch,
@@ -169,13 +187,37 @@ impl Shard {
     }
 
     pub(crate) fn execute_hop(&mut self, hop: Hop) {
-        let Hop { origin, conn, number, db, resp3, no_touch, caller, entry, args } = hop;
+        let Hop { origin, conn, number, db, resp3, no_touch, caller, entry, args, carried } = hop;
         let mut bytes = Vec::new();
         self.keyspace.set_quiet(no_touch);
         self.tracking.caller = caller;
         let ran = match entry.spec.scope {
-            Scope::Cursor(_) => {
-                Ok(self.run_cursor(db, resp3, entry, args.as_args(), self.index, &mut bytes))
+            Scope::Cursor(at) => {
+                let (batch, part) = self.run_cursor(db, resp3, entry, args.as_args(), carried);
+                match part {
+                    CursorPart::Done(tree) => {
+                        tree.write_to(&mut RespReply::new(&mut bytes, resp3));
+                        Ok(batch)
+                    }
+                    CursorPart::GoesOn(found) => {
+                        let (args, carried) = (with_cursor(args.as_args(), at, 0), Some(found));
+                        let hop = Hop {
+                            origin,
+                            conn,
+                            number,
+                            db,
+                            resp3,
+                            no_touch,
+                            caller,
+                            entry,
+                            args,
+                            carried,
+                        };
+                        let next = self.index + 1;
+                        self.commit.send_when_safe(batch, next, Msg::Hop(Box::new(hop)));
+                        return self.observe();
+                    }
+                }
             }
             Scope::Keys | Scope::All(_) => {
                 let mut reply = RespReply::new(&mut bytes, resp3);
@@ -259,24 +301,26 @@ impl Shard {
         Ok(self.note(entry, args, wrote))
     }
 
+    /// Runs SCAN's part of this shard.
     fn run_cursor(
         &mut self,
         db: usize,
         resp3: bool,
         entry: &Entry,
         args: Args<'_>,
-        shard: usize,
-        out: &mut Vec<u8>,
-    ) -> BatchId {
+        carried: Option<Vec<Tree>>,
+    ) -> (BatchId, CursorPart) {
         let before = self.keyspace.effects.count();
         let mut sink = TreeSink::new(resp3);
         let result = run_data(&mut self.keyspace, db, self.now_ms, entry, args, &mut sink);
-        self.note_call(entry, result.as_ref().err());
-        let mut tree = sink.into_reply();
-        carry_shard(&mut tree, shard, self.shards());
-        tree.write_to(&mut RespReply::new(out, resp3));
+        if carried.is_none() {
+            self.note_call(entry, result.as_ref().err());
+        }
         let wrote = self.keyspace.effects.count() != before;
-        self.note(entry, args, wrote)
+        let batch = self.note(entry, args, wrote);
+        let (shard, shards) = (self.index, self.shards());
+        let carried = carried.unwrap_or_default();
+        (batch, CursorPart::of(sink.into_reply(), carried, scan_count(args), shard, shards))
     }
 
     fn note(&mut self, entry: &Entry, args: Args<'_>, wrote: bool) -> BatchId {
@@ -297,16 +341,40 @@ impl Shard {
     }
 }
 
-/// Puts the shard into SCAN's cursor: the shard's own cursor, or the next shard when this one is through.
-pub(crate) fn carry_shard(tree: &mut Tree, shard: usize, shards: usize) {
-    let Tree::Array(items) = tree else { return };
-    let Some(Tree::Bulk(cursor)) = items.first_mut() else { return };
-    let inner =
-        std::str::from_utf8(cursor).ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    let next = match (inner, shard + 1) {
-        (0, next) if next >= shards => 0,
-        (0, next) => next as u64,
-        (inner, _) => inner * shards as u64 + shard as u64,
-    };
-    *cursor = next.to_string().into_bytes();
+/// What a shard's part of SCAN gave.
+pub(crate) enum CursorPart {
+    /// The reply.
+    Done(Tree),
+    /// All that was found so far: this shard is through and fewer than wanted are found, so that the next goes on.
+    GoesOn(Vec<Tree>),
+}
+
+impl CursorPart {
+    /// From a shard's own reply and what those before it have found.
+    pub(crate) fn of(
+        own: Tree,
+        mut found: Vec<Tree>,
+        wanted: usize,
+        shard: usize,
+        shards: usize,
+    ) -> CursorPart {
+        let Tree::Array(mut pair) = own else { return CursorPart::Done(own) };
+        let (Some(Tree::Array(items)), Some(Tree::Bulk(cursor))) = (pair.pop(), pair.pop()) else {
+            return CursorPart::Done(Tree::Array(pair));
+        };
+        found.extend(items);
+        let inner: u64 =
+            std::str::from_utf8(&cursor).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let is_last = shard + 1 >= shards;
+        if inner == 0 && !is_last && found.len() < wanted {
+            return CursorPart::GoesOn(found);
+        }
+        let next = match inner {
+            0 if is_last => 0,
+            0 => shard as u64 + 1,
+            inner => inner * shards as u64 + shard as u64,
+        };
+        let cursor = Tree::Bulk(next.to_string().into_bytes());
+        CursorPart::Done(Tree::Array(vec![cursor, Tree::Array(found)]))
+    }
 }

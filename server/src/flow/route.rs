@@ -8,7 +8,7 @@
 //! | the whole keyspace | a part on every shard at one instant (`tx`) |
 
 use ringstone_engine::cmd::{Flags, Scope};
-use ringstone_engine::{ArgBuf, Args, Error};
+use ringstone_engine::{ArgBuf, Args, Error, Tree};
 use smallvec::SmallVec;
 
 use super::admit::Admitted;
@@ -90,15 +90,27 @@ impl Shard {
     }
 
     fn hop(&mut self, conn: &mut Conn, owner: usize, entry: &'static Entry, args: Args<'_>) {
+        self.hop_carrying(conn, owner, entry, ArgBuf::from(args), None);
+    }
+
+    /// The same, for a SCAN that goes on with what it found here.
+    pub(super) fn hop_carrying(
+        &mut self,
+        conn: &mut Conn,
+        owner: usize,
+        entry: &'static Entry,
+        args: ArgBuf,
+        carried: Option<Vec<Tree>>,
+    ) {
         self.stats.hops += 1;
         let number = conn.expect_reply();
         if entry.spec.flags.contains(Flags::BLOCKING) {
             conn.stand_by_hop(number);
         }
         let (origin, id, db, resp3) = (self.index, conn.id, conn.db, conn.resp3);
-        let (no_touch, args) = (conn.no_touch, ArgBuf::from(args));
-        let caller = conn.caller(origin);
-        let hop = Hop { origin, conn: id, number, db, resp3, no_touch, caller, entry, args };
+        let (no_touch, caller) = (conn.no_touch, conn.caller(origin));
+        let hop =
+            Hop { origin, conn: id, number, db, resp3, no_touch, caller, entry, args, carried };
         self.mesh.send(owner, Msg::Hop(Box::new(hop)));
     }
 
@@ -167,10 +179,14 @@ pub(crate) fn split_cursor(
     let cursor = cursor.ok_or(Error::InvalidCursor)?;
     let shards = shards.max(1) as u64;
     let owner = usize::try_from(cursor % shards).unwrap_or(0);
-    let inner = (cursor / shards).to_string();
+    Ok((owner, with_cursor(args, at, cursor / shards)))
+}
+
+/// The arguments with another cursor.
+pub(crate) fn with_cursor(args: Args<'_>, at: usize, cursor: u64) -> ArgBuf {
+    let cursor = cursor.to_string();
     let args = args.iter_from(0).enumerate();
-    let args = args.map(|(i, arg)| if i == at { inner.as_bytes() } else { arg });
-    Ok((owner, ArgBuf::from_parts(args)))
+    ArgBuf::from_parts(args.map(|(i, arg)| if i == at { cursor.as_bytes() } else { arg }))
 }
 
 /// The locks that a command needs.

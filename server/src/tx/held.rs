@@ -13,14 +13,15 @@
 use std::sync::atomic::Ordering;
 
 use ringstone_engine::cmd::Scope;
+use ringstone_engine::cmd::generic::scan::scan_count;
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::raw::Entry as KeyEntry;
 use ringstone_engine::{ArgBuf, Args, Effects, Error, Keyspace, Reply, Tree};
 
 use super::global::{run_on, take_all};
 use crate::conn::{BatchId, ConnId};
-use crate::flow::execute::{carry_shard, run_or_wait};
-use crate::flow::route::split_cursor;
+use crate::flow::execute::{CursorPart, run_or_wait};
+use crate::flow::route::{split_cursor, with_cursor};
 use crate::msg::{Msg, Part, TxDone, TxWork, WholeRun};
 use crate::observe::{Touched, each_touched};
 use crate::rt::oneshot;
@@ -305,19 +306,25 @@ impl Held {
 
     async fn run_cursor(&mut self, call: &Call<'_>, at: usize, reply: &mut dyn Reply) {
         let shards = self.shard.borrow().shards();
-        let (owner, args) = match split_cursor(call.args, at, shards) {
+        let (mut owner, mut args) = match split_cursor(call.args, at, shards) {
             Ok(split) => split,
             Err(error) => return reply.error(&error),
         };
         let began = self.shard.borrow().measure.now();
-        let replies = self.run_parts(call, args.as_args(), Some(owner)).await;
-        self.note_parts(call, began, &replies);
-        for mut tree in replies {
-            if shards > 1 {
-                carry_shard(&mut tree, owner, shards);
+        let (mut found, wanted) = (Vec::new(), scan_count(call.args));
+        let tree = loop {
+            let own = self.run_parts(call, args.as_args(), Some(owner)).await.pop();
+            match CursorPart::of(own.unwrap_or(Tree::Null), found, wanted, owner, shards) {
+                CursorPart::Done(tree) => break tree,
+                CursorPart::GoesOn(so_far) => {
+                    found = so_far;
+                    owner += 1;
+                    args = with_cursor(call.args, at, 0);
+                }
             }
-            tree.write_to(reply);
-        }
+        };
+        self.note_parts(call, began, std::slice::from_ref(&tree));
+        tree.write_to(reply);
     }
 
     /// Sends what was fetched home, so that parts see it there.

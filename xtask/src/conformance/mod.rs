@@ -149,7 +149,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 /// A server as the suite wants it: keeps nothing, lets itself be debugged.
 fn launch(binary: Binary) -> Launch {
     let redis = binary.is_redis();
-    let launch = Launch::new(binary).under(&["nice"]).set("enable-debug-command", "yes");
+    let launch = Launch::new(binary).set("enable-debug-command", "yes");
     let launch = launch.set("enable-protected-configs", "yes");
     if redis { launch.set("enable-module-command", "yes") } else { launch }
 }

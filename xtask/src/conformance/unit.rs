@@ -57,8 +57,7 @@ pub(super) fn run(tree: &Path, name: &str, launch: &Launch) -> Result<Unit, Stri
     let output = fs::File::create(home.file("driver.out")).map_err(|e| e.to_string())?;
     let errors = output.try_clone().map_err(|e| e.to_string())?;
     let mut driver = Driver(
-        Command::new("nice")
-            .arg("tclsh")
+        Command::new("tclsh")
             .arg(driver_file()?)
             .arg(tree)
             .args([name, &server.port().to_string(), &address.port().to_string()])

@@ -41,6 +41,9 @@ pub static SCAN: Command = Command {
     subs: &[],
 };
 
+/// Keys a call without COUNT asks for.
+const DEFAULT_COUNT: usize = 10;
+
 struct Options<'a> {
     count: usize,
     pattern: Option<&'a [u8]>,
@@ -72,8 +75,13 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     Ok(())
 }
 
+/// How many keys SCAN's arguments ask for, about.
+pub fn scan_count(args: Args<'_>) -> usize {
+    parse(args).map_or(DEFAULT_COUNT, |options| options.count)
+}
+
 fn parse(args: Args<'_>) -> Result<Options<'_>, Error> {
-    let mut options = Options { count: 10, pattern: None, type_name: None };
+    let mut options = Options { count: DEFAULT_COUNT, pattern: None, type_name: None };
     for at in (2..args.len()).step_by(2) {
         let Some(value) = args.get(at + 1) else { return Err(Error::Syntax) };
         if args.is(at, "COUNT") {
