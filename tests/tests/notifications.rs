@@ -194,3 +194,43 @@ fn what_exec_did_is_announced_in_its_order() {
     assert_eq!(run(Launch::ringstone().shards(1)), expected);
     assert_eq!(run(Launch::ringstone().shards(2)), expected);
 }
+
+#[test]
+fn what_a_script_did_and_published_is_heard_once_and_in_its_order() {
+    let run = |launch| {
+        let mut heard: Heard = Heard::start(launch);
+        heard.conn.line("CONFIG SET notify-keyspace-events KEA");
+        let scripts = [
+            // Named keys; a key that is not named, which takes the whole keyspace on several shards; none.
+            (
+                "redis.call('SET', KEYS[1], 1) redis.call('INCR', KEYS[1]) return redis.call('PUBLISH', '__key:a', 'x')",
+                1,
+            ),
+            (
+                "redis.call('SET', KEYS[1], 1) local n = redis.call('PUBLISH', '__key:b', 'x') \
+              for i = 1, 8 do redis.call('DEL', 'k' .. i) redis.call('RPUSH', 'k' .. i, 'v') end return n",
+                1,
+            ),
+            (
+                "redis.call('SPUBLISH', '__key:c', 'x') return redis.call('PUBLISH', '__key:d', 'x')",
+                0,
+            ),
+        ];
+        let mut all = Vec::new();
+        for (script, keys) in scripts {
+            for _ in 0..2 {
+                let words = ["EVAL", script, &keys.to_string(), "a"];
+                let reply = heard.conn.call(&words[..3 + keys]).unwrap();
+                assert_eq!(reply.int(), Some(1), "{script}");
+                let mut events = heard.events();
+                // Where a script may be undone, its messages come behind its events.
+                events.sort_by_key(|event| event.starts_with("__key:"));
+                all.extend(events);
+            }
+        }
+        all
+    };
+    let expected = run(Launch::redis());
+    assert_eq!(run(Launch::ringstone().shards(1)), expected);
+    assert_eq!(run(Launch::ringstone().shards(2)), expected);
+}

@@ -365,3 +365,28 @@ fn options_and_errors_equal_those_of_redis() {
         }
     }
 }
+
+#[test]
+fn scripts_read_and_change_keys_as_their_clients_do() {
+    for launch in launches() {
+        let (_home, server) = start(launch);
+        let (mut reader, mut writer) = (resp3(&server), resp3(&server));
+        reader.line("CLIENT TRACKING ON");
+        let read = "return redis.call('GET', KEYS[1])";
+        // Both named keys are remembered, whichever was read.
+        for keys in [["k0", "k1"], ["k2", "k3"]] {
+            call(&mut reader, "EVAL", &[read, "2", keys[0], keys[1]]);
+        }
+        let write = "redis.call('SET', KEYS[1], 'v') return redis.call('SET', KEYS[2], 'v')";
+        call(&mut writer, "EVAL", &[write, "2", "k1", "k2"]);
+        assert_eq!(told(&mut reader), ["k1", "k2"]);
+        // What a script reads before it changes it is told to its own client, unless NOLOOP.
+        let swap =
+            "local old = redis.call('GET', KEYS[1]) redis.call('SET', KEYS[1], 'x') return old";
+        reader.send_raw(&encode(&["EVAL", swap, "1", "k5"])).unwrap();
+        assert_eq!(told(&mut reader), ["k5"]);
+        reader.line("CLIENT TRACKING ON NOLOOP");
+        reader.send_raw(&encode(&["EVAL", swap, "1", "k6"])).unwrap();
+        assert_eq!(told(&mut reader), [""; 0]);
+    }
+}

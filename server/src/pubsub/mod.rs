@@ -43,8 +43,17 @@ pub struct PubSub {
     channels: Listeners,
     patterns: Listeners,
     shard_channels: Listeners,
+    /// While a script runs that may yet be undone: its messages.
+    deferred: Option<Vec<Message>>,
     /// Pushes to connections that were at hand.
     late: Vec<Late>,
+}
+
+/// A message that is not sent yet.
+pub(crate) struct Message {
+    kind: Kind,
+    channel: Box<[u8]>,
+    text: Box<[u8]>,
 }
 
 /// What a connection is subscribed to; there only while it is to anything.
@@ -242,6 +251,11 @@ impl Shard {
 
     /// Sends a message to all subscribers of a channel or shard channel, on all shards; how many there are.
     pub fn publish(&mut self, kind: Kind, channel: &[u8], message: &[u8]) -> usize {
+        if let Some(deferred) = &mut self.pubsub.deferred {
+            deferred.push(Message { kind, channel: channel.into(), text: message.into() });
+            let receivers = self.shared.subscriptions.receivers(kind, channel, usize::MAX);
+            return receivers.iter().map(|(_, count)| count).sum();
+        }
         let mut receivers = self.deliver(kind, channel, message);
         if self.shards() == 1 {
             return receivers;
@@ -262,9 +276,28 @@ impl Shard {
         receivers
     }
 
+    /// Keeps back what is published during `work`, behind `messages`.
+    pub(crate) fn defer_messages<T>(
+        &mut self,
+        messages: &mut Vec<Message>,
+        work: impl FnOnce(&mut Shard) -> T,
+    ) -> T {
+        self.pubsub.deferred = Some(std::mem::take(messages));
+        let result = work(self);
+        *messages = self.pubsub.deferred.take().unwrap_or_default();
+        result
+    }
+
+    /// Sends what was kept back.
+    pub(crate) fn publish_deferred(&mut self, messages: Vec<Message>) {
+        for Message { kind, channel, text } in messages {
+            self.publish(kind, &channel, &text);
+        }
+    }
+
     /// Sends a message to the subscribers of this shard; how many there are.
     fn deliver(&mut self, kind: Kind, channel: &[u8], message: &[u8]) -> usize {
-        let PubSub { channels, patterns, shard_channels, late } = &mut self.pubsub;
+        let PubSub { channels, patterns, shard_channels, late, .. } = &mut self.pubsub;
         let mut out = Outbox { conns: &mut self.conns, dirty: &mut self.dirty, late };
         let mut receivers = 0;
         let (label, listeners): (&[u8], _) = match kind {

@@ -88,6 +88,8 @@ pub(crate) async fn run_in(held: &mut Held, program: &Program) -> Option<Tree> {
         Ok(interpreter) => interpreter,
         Err(error) => return Some(Tree::Error(error)),
     };
+    held.set_caller(program.caller.writer());
+    held.keep_events(!held.is_whole());
     let turn = Turn::new(program);
     let mut run = Session { program, turn, interpreter, former: Vec::new(), running: None };
     let done = run.drive(held).await;
@@ -103,6 +105,12 @@ pub(crate) async fn run_in(held: &mut Held, program: &Program) -> Option<Tree> {
         program.known.wants_whole.set(true);
     } else {
         program.known.touches_nothing.set(program.keys == 0 && !turn.touched);
+        if let Some(tracks) = program.caller.tracks.filter(|t| t.remembers && turn.reads) {
+            held.set_caller(Some(tracks));
+            program.named_keys().for_each(|key| held.note_key(key));
+        }
+        this.publish_these(&held.data().events.take());
+        this.publish_deferred(turn.messages);
     }
     this.give_interpreter(kind, interpreter);
     done.map(to_tree)
@@ -169,6 +177,7 @@ impl Session<'_> {
         if !held.is_whole() && !self.prepare_undo(held, &call) {
             return None;
         }
+        self.turn.reads |= entry.spec.flags.contains(Flags::READONLY);
         let mut sink = TreeSink::new(resp3);
         let kept = (!self.turn.logs).then(|| held.data().effects.take());
         let ran = held.run_any(&call, &mut sink).await;

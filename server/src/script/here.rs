@@ -180,6 +180,7 @@ impl Shard {
         if self.shards() > 1 && !self.prepare_undo(here, call, args) {
             return None;
         }
+        here.turn.reads |= call.entry.spec.flags.contains(Flags::READONLY);
         let mut sink = TreeSink::new(call.resp3);
         let kept = (!here.turn.logs).then(|| self.keyspace.effects.take());
         let batch = self.run_and_note_into(db, call.entry, args, &mut sink);
@@ -187,6 +188,9 @@ impl Shard {
         if let Some(kept) = kept {
             let unlogged = std::mem::replace(&mut self.keyspace.effects, kept);
             self.observe_records(unlogged.bytes());
+        }
+        if self.shards() == 1 {
+            self.publish_events();
         }
         Some(sink.into_reply())
     }
@@ -224,6 +228,7 @@ impl Shard {
         let Here { program, mut interpreter, former, .. } = here;
         unwind(&mut interpreter);
         self.give_interpreter(program.what.kind(), interpreter);
+        drop(self.keyspace.events.take());
         for (db, key, entry) in former {
             drop(self.keyspace.checkout(db, &key));
             if let Some(entry) = entry {
@@ -240,6 +245,13 @@ impl Shard {
         self.give_interpreter(program.what.kind(), interpreter);
         program.known.touches_nothing.set(program.keys == 0 && !turn.touched);
         let mut batch = batch;
+        self.publish_events();
+        self.publish_deferred(turn.messages);
+        // Before its own changes are seen: it is told of what it has read and changed.
+        if let Some(tracks) = turn.caller.tracks.filter(|tracks| tracks.remembers && turn.reads) {
+            program.named_keys().for_each(|key| self.track(key, tracks.client));
+        }
+        self.tracking.caller = turn.caller.writer();
         if !made.is_empty() {
             self.keyspace.effects.append_seen(made);
             self.observe_records(made.bytes());
@@ -247,6 +259,7 @@ impl Shard {
                 batch = self.commit.open_batch();
             }
         }
+        self.tracking.caller = None;
         (to_tree(done), batch)
     }
 

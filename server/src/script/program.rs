@@ -54,15 +54,22 @@ pub struct Caller {
     pub db: usize,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// CLIENT TRACKING.
+    pub tracks: Option<crate::tracking::Caller>,
 }
 
 impl Caller {
     /// The connection at hand.
-    pub fn of(conn: &Conn) -> Caller {
+    pub fn of(conn: &Conn, shard: usize) -> Caller {
         let (user, client_id) = (Arc::clone(&conn.user), conn.client_id);
-        let (db, no_touch) = (conn.db, conn.no_touch);
+        let (db, no_touch, tracks) = (conn.db, conn.no_touch, conn.caller(shard));
         let (socket, command) = ((conn.fd, conn.unix), conn.last_command);
-        Caller { conn: conn.id, client_id, socket, command, user, db, no_touch }
+        Caller { conn: conn.id, client_id, socket, command, user, db, no_touch, tracks }
+    }
+
+    /// The same as whoever changes keys; what the program reads is noted when it has ended.
+    pub fn writer(&self) -> Option<crate::tracking::Caller> {
+        self.tracks.map(|caller| crate::tracking::Caller { remembers: false, ..caller })
     }
 }
 
@@ -96,6 +103,11 @@ impl Program {
             }
         };
         Job::Run(code, Words { words: self.words.clone(), first: FIRST_KEY, keys: self.keys })
+    }
+
+    /// The keys that the call names.
+    pub fn named_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.words.as_args().iter_from(FIRST_KEY).take(self.keys)
     }
 
     /// It may not write.

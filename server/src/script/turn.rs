@@ -14,6 +14,7 @@ use super::program::{Caller, Program};
 use super::reply;
 use crate::cmd::{Host, Outcome};
 use crate::conn::{Conn, ConnId};
+use crate::pubsub::Message;
 use crate::shard::Shard;
 use crate::table::{Entry, Run};
 
@@ -32,6 +33,10 @@ pub(super) struct Turn {
     pub(super) wrote: bool,
     /// It has called a command of the engine.
     pub(super) touched: bool,
+    /// It has called a command that reads.
+    pub(super) reads: bool,
+    /// What it has published; sent when nothing can be undone any more.
+    pub(super) messages: Vec<Message>,
     /// What it writes is logged.
     pub(super) logs: bool,
     began: Instant,
@@ -68,6 +73,8 @@ impl Turn {
             allows_oom: program.known.flags.contains(ScriptFlags::ALLOW_OOM),
             wrote: false,
             touched: false,
+            reads: false,
+            messages: Vec::new(),
             logs: true,
             began: Instant::now(),
         }
@@ -208,7 +215,14 @@ impl Shard {
         let mut client = self.client_of_script(&turn.caller, call.resp3);
         let mark = client.reply_mark();
         let args = call.words.as_args();
-        let outcome = run(&mut Host { shard: self, conn: &mut client }, args);
+        let outcome = if self.shards() == 1 {
+            // Nothing is undone where one shard has it all.
+            run(&mut Host { shard: self, conn: &mut client }, args)
+        } else {
+            self.defer_messages(&mut turn.messages, |shard| {
+                run(&mut Host { shard, conn: &mut client }, args)
+            })
+        };
         let bytes = client.reply_buffer().split_off(mark);
         turn.caller.db = client.db;
         self.scripts.client = Some(client);

@@ -64,6 +64,8 @@ pub struct Held {
     /// Who runs it, if it is a client that tracks keys, and which it has read.
     caller: Option<Caller>,
     read: Vec<Vec<u8>>,
+    /// Events stay here, as what happened may be undone.
+    keeps_events: bool,
 }
 
 /// What the owners of keys learn beside the keys themselves, when a transaction ends.
@@ -113,7 +115,8 @@ impl Held {
         data.events.set_wanted(this.keyspace.events.wanted());
         let (shard, keys, touched) = (ShardRef::clone(shard), Vec::new(), Vec::new());
         let (caller, read) = (None, Vec::new());
-        Held { shard, number, owners, whole, keys, data, touched, caller, read }
+        let keeps_events = false;
+        Held { shard, number, owners, whole, keys, data, touched, caller, read, keeps_events }
     }
 
     /// Says who runs the commands to come, if it is a client that tracks keys.
@@ -126,6 +129,16 @@ impl Held {
         let mut this = self.shard.borrow_mut();
         let index = this.index;
         self.caller = this.conns.get(id).and_then(|conn| conn.caller(index));
+    }
+
+    /// Whether events are kept until somebody takes them.
+    pub fn keep_events(&mut self, keeps: bool) {
+        self.keeps_events = keeps;
+    }
+
+    /// Notes a key that the caller has read.
+    pub fn note_key(&mut self, key: &[u8]) {
+        self.read.push(key.to_vec());
     }
 
     /// Notes keys that the caller has read, to be told of their next change.
@@ -185,7 +198,7 @@ impl Held {
     /// Has others learn what was done since the last call: at once as events, at the end as changes.
     pub(crate) fn tell(&mut self) {
         self.note_touched();
-        if !self.data.events.is_empty() {
+        if !self.keeps_events && !self.data.events.is_empty() {
             let events = self.data.events.take();
             self.shard.borrow_mut().publish_these(&events);
         }
@@ -373,7 +386,7 @@ impl Held {
                 self.data.checkin(db, entry);
             }
         }
-        drop(self.data.effects.take());
+        drop((self.data.effects.take(), self.data.events.take()));
         self.touched.clear();
     }
 

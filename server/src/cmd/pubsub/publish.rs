@@ -51,6 +51,11 @@ pub(super) static SPUBLISH: HostCommand = HostCommand {
 fn publish(host: &mut Host<'_>, args: Args<'_>, kind: Kind) -> Result<Outcome, Error> {
     let receivers = host.shard.publish(kind, args.at(1), args.at(2));
     // Whoever listens to himself hears his message before he is answered.
+    if host.conn.in_exec {
+        // Within EXEC's reply there is no place for it; nor may the answer come later.
+        host.reply().len(receivers);
+        return Ok(Outcome::Done);
+    }
     host.shard.push_late(host.conn);
     if host.conn.reply_mode != ReplyMode::On {
         // Taking the reply back would take the message back as well.

@@ -45,7 +45,7 @@ pub fn program_of(shard: &mut Shard, conn: &Conn, args: Args<'_>) -> Result<Prog
         (What::Script(sha, script), known, keys)
     };
     shard.may_run_script(known.flags, read_only)?;
-    let caller = program::Caller::of(conn);
+    let caller = program::Caller::of(conn, shard.index);
     Ok(Program { what, known, words: ArgBuf::from(args), keys, read_only, caller })
 }
 
