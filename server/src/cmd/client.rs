@@ -1,5 +1,6 @@
 //! CLIENT and its subcommands.
 
+mod filter;
 mod info;
 mod kill;
 mod pause;
@@ -97,7 +98,10 @@ static HELP: HostCommand = HostCommand {
                 "    * TYPE (normal|master|replica|pubsub)",
                 "    * USER <username>",
                 "    * SKIPME (yes|no)",
-                "    * ID <client-id>",
+                "    * ID <client-id> [<client-id> ...]",
+                "    * MAXAGE <seconds>",
+                "    * NAME, IP, DB, FLAGS, LIB-NAME, LIB-VER <value>; IDLE <seconds>",
+                "    * NOT-<option> <value>: those that do not fit",
                 "LIST [options ...]",
                 "    Return information about client connections. Options:",
                 "    * TYPE (normal|master|replica|pubsub)",
@@ -134,6 +138,17 @@ fn on_off(word: &[u8]) -> Result<bool, Error> {
     if word.eq_ignore_ascii_case(b"on") {
         Ok(true)
     } else if word.eq_ignore_ascii_case(b"off") {
+        Ok(false)
+    } else {
+        Err(Error::Syntax)
+    }
+}
+
+/// YES or NO.
+fn yes_no(word: &[u8]) -> Result<bool, Error> {
+    if word.eq_ignore_ascii_case(b"yes") {
+        Ok(true)
+    } else if word.eq_ignore_ascii_case(b"no") {
         Ok(false)
     } else {
         Err(Error::Syntax)

@@ -9,6 +9,7 @@ use ringstone_engine::num::parse_i64;
 use ringstone_engine::{Args, Error, Reply, Tree};
 
 use super::super::{HostCommand, Outcome};
+use super::filter::Filter;
 use super::{ADMIN_SUB, SUB};
 use crate::ask::ask_all;
 use crate::conn::Conn;
@@ -25,46 +26,7 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     };
     let queue = conn.tx.as_ref().and_then(|tx| tx.queue.as_ref());
     let multi = queue.map_or(-1, |queue| i64::try_from(queue.len()).unwrap_or(i64::MAX));
-    let mut flags = String::new();
-    if conn.monitors {
-        flags.push('O');
-    }
-    if conn.is_subscriber() {
-        flags.push('P');
-    }
-    if queue.is_some() {
-        flags.push('x');
-    }
-    if conn.blocked {
-        flags.push('b');
-    }
-    if let Some(tracking) = &conn.tracking {
-        flags.push('t');
-        if tracking.redirect.is_some_and(|redirect| redirect.broken) {
-            flags.push('R');
-        }
-        if tracking.broadcasts() {
-            flags.push('B');
-        }
-    }
-    if conn.tx.as_ref().is_some_and(|tx| tx.dirty.load(Ordering::Acquire)) {
-        flags.push('d');
-    }
-    if conn.close_after_reply {
-        flags.push('c');
-    }
-    if conn.unix {
-        flags.push('U');
-    }
-    if conn.no_evict {
-        flags.push('e');
-    }
-    if conn.no_touch {
-        flags.push('T');
-    }
-    if flags.is_empty() {
-        flags.push('N');
-    }
+    let flags = flags(conn);
     let (channels, patterns, shard_channels) =
         conn.subscriptions.as_ref().map_or((0, 0, 0), |all| all.counts());
     let (oll, omem) = conn.pending_output();
@@ -97,6 +59,51 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
         text(info.map(|i| &i.lib_name)),
         text(info.map(|i| &i.lib_version)),
     )
+}
+
+/// The letters that CLIENT LIST shows.
+pub(super) fn flags(conn: &Conn) -> String {
+    let mut flags = String::new();
+    if conn.monitors {
+        flags.push('O');
+    }
+    if conn.is_subscriber() {
+        flags.push('P');
+    }
+    if conn.is_queueing() {
+        flags.push('x');
+    }
+    if conn.blocked {
+        flags.push('b');
+    }
+    if let Some(tracking) = &conn.tracking {
+        flags.push('t');
+        if tracking.redirect.is_some_and(|redirect| redirect.broken) {
+            flags.push('R');
+        }
+        if tracking.broadcasts() {
+            flags.push('B');
+        }
+    }
+    if conn.tx.as_ref().is_some_and(|tx| tx.dirty.load(Ordering::Acquire)) {
+        flags.push('d');
+    }
+    if conn.close_after_reply {
+        flags.push('c');
+    }
+    if conn.unix {
+        flags.push('U');
+    }
+    if conn.no_evict {
+        flags.push('e');
+    }
+    if conn.no_touch {
+        flags.push('T');
+    }
+    if flags.is_empty() {
+        flags.push('N');
+    }
+    flags
 }
 
 /// Length of a command in the protocol and of its words alone; nothing when there is none.
@@ -168,36 +175,28 @@ pub(super) static LIST: HostCommand = HostCommand {
         ..ADMIN_SUB
     },
     run: |host, args| {
-        let filter = if args.len() == 4 && args.is(2, "TYPE") {
-            Filter::Type(ClientType::parse(args.at(3))?)
-        } else if args.len() > 3 && args.is(2, "ID") {
+        let asked: Option<Vec<i64>> = args.iter_from(3).map(parse_i64).collect();
+        let asked = asked.filter(|ids| args.is(2, "ID") && !ids.is_empty());
+        let filter = match &asked {
             // Numbers that no client has, negative ones among them, name nobody.
-            let ids: Option<Vec<i64>> = args.iter_from(3).map(parse_i64).collect();
-            Filter::Ids(ids.ok_or(Error::text("ERR Invalid client ID"))?)
-        } else if args.len() == 2 {
-            Filter::All
-        } else {
-            return Err(Error::Syntax);
+            Some(_) => Filter::default(),
+            None if args.is(2, "ID") && args.get(3).is_some_and(|id| parse_i64(id).is_none()) => {
+                return Err(Error::text("ERR Invalid client ID"));
+            }
+            None => Filter::parse(args, 2, &host.shard.users)?,
         };
-        let mine = (
-            host.conn.client_id,
-            ClientType::of(host.conn),
-            line(host.conn, args, host.shard.now_ms, &host.shard.config.unixsocket.clone()),
-        );
+        let (now_ms, path) = (host.shard.now_ms, host.shard.config.unixsocket.clone());
+        let me = host.conn.client_id;
+        let shows_me = filter.skips_me != Some(true) && filter.takes(host.conn, now_ms, &path);
+        let mine = shows_me.then(|| (me, line(host.conn, args, now_ms, &path)));
         host.later(|shard| async move {
-            let lists = ask_all(&shard, Shard::client_lines).await;
-            let mut all: Vec<Line> =
-                lists.into_iter().flatten().filter(|(id, ..)| *id != mine.0).collect();
-            all.push(mine);
-            all.sort_unstable_by_key(|(id, ..)| *id);
-            let lines: Vec<&str> = match &filter {
-                Filter::All => all.iter().map(|(_, _, line)| &**line).collect(),
-                Filter::Type(wanted) => {
-                    let these = all.iter().filter(|(_, found, _)| found == wanted);
-                    these.map(|(_, _, line)| &**line).collect()
-                }
+            let lists = ask_all(&shard, move |there| there.client_lines(&filter, me)).await;
+            let mut all: Vec<Line> = lists.into_iter().flatten().chain(mine).collect();
+            all.sort_unstable_by_key(|(id, _)| *id);
+            let lines: Vec<&str> = match &asked {
+                None => all.iter().map(|(_, line)| &**line).collect(),
                 // In the order asked for, and as often.
-                Filter::Ids(ids) => ids.iter().filter_map(|id| find(&all, *id)).collect(),
+                Some(ids) => ids.iter().filter_map(|id| find(&all, *id)).collect(),
             };
             let text: String = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
             Tree::Verbatim("txt".into(), text.into_bytes())
@@ -206,18 +205,12 @@ pub(super) static LIST: HostCommand = HostCommand {
     subs: &[],
 };
 
-enum Filter {
-    All,
-    Type(ClientType),
-    Ids(Vec<i64>),
-}
-
-/// A client's number, its type, and its line.
-type Line = (u64, ClientType, String);
+/// A client's number and its line.
+type Line = (u64, String);
 
 fn find(lines: &[Line], id: i64) -> Option<&str> {
     let id = u64::try_from(id).ok()?;
-    lines.iter().find(|(known, ..)| *known == id).map(|(_, _, line)| &**line)
+    lines.iter().find(|(known, _)| *known == id).map(|(_, line)| &**line)
 }
 
 /// The types that CLIENT LIST and CLIENT KILL tell apart.
@@ -250,15 +243,13 @@ impl ClientType {
 }
 
 impl Shard {
-    fn client_lines(&mut self) -> Vec<Line> {
+    fn client_lines(&mut self, filter: &Filter, caller: u64) -> Vec<Line> {
         let (now_ms, path) = (self.now_ms, self.config.unixsocket.clone());
         self.conns
             .iter_mut()
-            .filter(|conn| !conn.closing)
-            .map(|conn| {
-                let line = line(conn, Args::new(&[], &[]), now_ms, &path);
-                (conn.client_id, ClientType::of(conn), line)
-            })
+            .filter(|conn| !conn.closing && conn.client_id != caller)
+            .filter(|conn| filter.takes(conn, now_ms, &path))
+            .map(|conn| (conn.client_id, line(conn, Args::new(&[], &[]), now_ms, &path)))
             .collect()
     }
 }
