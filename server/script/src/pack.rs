@@ -103,7 +103,9 @@ fn is_integer(option: u8) -> bool {
     b"bBhHlLTiI".contains(&option)
 }
 
-fn pack(lua: &Lua, args: Arguments) -> Result<Value, Raise> {
+fn pack(lua: &Lua, mut args: Arguments) -> Result<Value, Raise> {
+    // As with Redis, the first argument that is missing counts as nil.
+    args.push_nil();
     let text = args.string(1)?;
     let mut format = Format::new(&text);
     let (mut out, mut arg) = (Vec::new(), 2);

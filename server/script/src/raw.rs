@@ -37,7 +37,7 @@ fn closure(
 }
 
 /// A function that calls `inner`, which answers `true` and results, `false` and an error to raise (a string gets the caller's
-/// position in front), or the number of an argument and what is wrong with it.
+/// position in front), nil and an error to raise as it is, or the number of an argument and what is wrong with it.
 pub(crate) fn raising(lua: &Lua, inner: Function) -> Result<Function> {
     closure(lua, inner, 1, raise_or_return)
 }
@@ -54,6 +54,10 @@ unsafe extern "C-unwind" fn raise_or_return(state: *mut lua_State) -> c_int {
                 ffi::luaL_argerror(state, argument, ffi::lua_tostring(state, 2))
             }
             _ if ffi::lua_toboolean(state, 1) != 0 => ffi::lua_gettop(state) - 1,
+            ffi::LUA_TNIL => {
+                ffi::lua_settop(state, 2);
+                ffi::lua_error(state)
+            }
             _ => {
                 ffi::lua_settop(state, 2);
                 raise_here(state)

@@ -8,6 +8,8 @@ pub(crate) enum Raise {
     Value(Value),
     /// Raises this text, with the caller's position in front.
     Text(String),
+    /// Raises this text as it is.
+    Bare(&'static str),
     /// An argument, counted from 1, is not what it should be.
     Argument(i32, String),
 }
@@ -39,6 +41,7 @@ impl<R: IntoLuaMulti> IntoLuaMulti for Outcome<R> {
             }
             Err(Raise::Value(value)) => (false, value).into_lua_multi(lua),
             Err(Raise::Text(text)) => (false, text).into_lua_multi(lua),
+            Err(Raise::Bare(text)) => (Value::Nil, text).into_lua_multi(lua),
             Err(Raise::Argument(at, text)) => (at, text).into_lua_multi(lua),
         }
     }
@@ -68,6 +71,11 @@ where
 pub(crate) struct Arguments(Vec<Value>);
 
 impl Arguments {
+    /// Adds a nil behind the last one.
+    pub(crate) fn push_nil(&mut self) {
+        self.0.push(Value::Nil);
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

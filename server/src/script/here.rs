@@ -280,7 +280,7 @@ impl Shard {
         };
         drop(receiver);
         conn.blocked = true;
-        let running = here.announce(self, true);
+        let running = here.announce(self, self.shards() == 1);
         self.scripts_aside += 1;
         self.queues.spawn(go_on(me, here, made, running, lock, task));
         Ok(Outcome::Silent)

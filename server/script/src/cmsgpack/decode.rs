@@ -124,8 +124,10 @@ impl<'a> Cursor<'a> {
             let key = self.value(depth + 1)?;
             let value = self.value(depth + 1)?;
             match &key {
-                Value::Nil => return raise("table index is nil"),
-                Value::Number(key) if key.is_nan() => return raise("table index is NaN"),
+                Value::Nil => return Err(Raise::Bare("table index is nil")),
+                Value::Number(key) if key.is_nan() => {
+                    return Err(Raise::Bare("table index is NaN"));
+                }
                 _ => table.raw_set(key, value)?,
             }
         }
