@@ -69,6 +69,11 @@ fn scripting() {
 }
 
 #[test]
+fn scripting_libraries() {
+    same_replies("scripting_libraries");
+}
+
+#[test]
 fn functions() {
     same_replies("functions");
 }

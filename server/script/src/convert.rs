@@ -7,8 +7,8 @@ use ringstone_engine::{ArgBuf, Error, Tree};
 use crate::number::{general, to_i64};
 use crate::value::to_bytes;
 
-/// Tables within tables that become a reply.
-const DEPTH_MAX: usize = 1000;
+/// Tables within tables that become a reply, which takes a part of the stack for each.
+const DEPTH_MAX: usize = 300;
 
 /// A reply as a script sees it: with RESP2 only what that has.
 pub(crate) fn to_lua(lua: &Lua, tree: &Tree, resp3: bool) -> mlua::Result<Value> {

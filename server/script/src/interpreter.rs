@@ -10,7 +10,7 @@ use crate::functions::FunctionRow;
 use crate::machine;
 
 /// The C stack of a script; only what is touched takes memory.
-const STACK_BYTES: usize = 8 << 20;
+const STACK_BYTES: usize = 16 << 20;
 
 /// What an interpreter is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

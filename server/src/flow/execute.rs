@@ -176,14 +176,19 @@ impl Shard {
         } else if self.may_run_now(hop.db, hop.entry, hop.args.as_args()) {
             self.execute_hop(hop);
         } else if let Some(busy) = self.shared.running.busy_error() {
-            let mut bytes = Vec::new();
-            RespReply::new(&mut bytes, hop.resp3).error(&busy);
-            let (conn, number) = (hop.conn, hop.number);
-            self.commit.send_when_safe(0, hop.origin, Msg::HopReply { conn, number, bytes });
+            self.refuse_hop(hop, &busy);
         } else {
             let need = super::route::lock_need(hop.entry, hop.args.as_args());
             self.enqueue(need, Waiter::Hop(Box::new(hop)));
         }
+    }
+
+    /// Answers a command of another shard with an error.
+    pub(crate) fn refuse_hop(&mut self, hop: Hop, error: &Error) {
+        let mut bytes = Vec::new();
+        RespReply::new(&mut bytes, hop.resp3).error(error);
+        let (conn, number) = (hop.conn, hop.number);
+        self.commit.send_when_safe(0, hop.origin, Msg::HopReply { conn, number, bytes });
     }
 
     pub(crate) fn execute_hop(&mut self, hop: Hop) {

@@ -64,6 +64,9 @@ impl Shard {
         program: Program,
     ) -> Result<Outcome, Error> {
         if !self.can_run_here(&program) {
+            if let Some(busy) = self.shared.running.busy_error() {
+                return Err(busy);
+            }
             return self.start_held(conn, program);
         }
         let kind = program.what.kind();
@@ -328,7 +331,7 @@ pub(super) fn announce(
 pub(super) async fn give_way(shard: &ShardRef, running: &Running, turn: &Turn) -> Answer {
     running.wrote.store(turn.wrote, Ordering::Release);
     {
-        let this = shard.borrow();
+        let mut this = shard.borrow_mut();
         let threshold = this.config.busy_reply_threshold;
         let age_ms = u64::try_from(turn.duration().as_millis()).unwrap_or(u64::MAX);
         if threshold > 0 && age_ms >= threshold && this.shared.running.mark_slow(running) {
@@ -341,6 +344,9 @@ pub(super) async fn give_way(shard: &ShardRef, running: &Running, turn: &Turn) -
                 },
                 running.name
             );
+            for to in 0..this.shards() {
+                this.call(to, Shard::send_waiting_away);
+            }
         }
     }
     yield_now().await;

@@ -38,6 +38,7 @@ use crate::conn::Conn;
 use crate::map::Map;
 use crate::rt::oneshot;
 use crate::shard::Shard;
+use crate::tx::Waiter;
 
 /// A shard's side of scripts.
 #[derive(Default)]
@@ -194,9 +195,26 @@ impl Shard {
         }
     }
 
-    /// Scripts that are cached, for INFO.
-    pub fn cached_scripts(&self) -> usize {
-        self.shared.scripts.len()
+    /// Commands that have waited for keys since before a script became busy get the error that later ones get.
+    pub(crate) fn send_waiting_away(&mut self) {
+        let Some(busy) = self.shared.running.busy_error() else { return };
+        let is_command = |waiter: &Waiter| matches!(waiter, Waiter::Command(_) | Waiter::Hop(_));
+        for (id, waiter) in self.tx.locks.take_waiting(is_command) {
+            self.unlock(id);
+            match waiter {
+                Waiter::Command(command) => {
+                    let Some(mut conn) = self.conns.take(command.conn) else { continue };
+                    conn.blocked = false;
+                    self.mark_dirty(&mut conn);
+                    self.reply_error(&mut conn, &busy);
+                    self.go_on(&mut conn);
+                    self.settle(conn);
+                }
+                Waiter::Hop(hop) => self.refuse_hop(*hop, &busy),
+                Waiter::Tx { .. } | Waiter::Task(_) => {}
+            }
+        }
+        self.wake();
     }
 
     /// What a command gets while a script is busy that has all it could want.

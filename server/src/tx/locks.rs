@@ -146,6 +146,25 @@ impl<W> Locks<W> {
         granted
     }
 
+    /// Takes out those who wait and are `wanted`. Their places are to be given back with [`Locks::release`].
+    pub fn take_waiting(&mut self, wanted: impl Fn(&W) -> bool) -> Vec<(LockId, W)> {
+        let mut taken = Vec::new();
+        for (id, item) in &mut self.items {
+            if item.waiter.as_ref().is_some_and(&wanted) {
+                taken.extend(item.waiter.take().map(|waiter| (*id, waiter)));
+            }
+        }
+        for late in std::mem::take(&mut self.late) {
+            if wanted(&late.waiter) {
+                taken.push((late.id, late.waiter));
+            } else {
+                self.late.push_back(late);
+            }
+        }
+        taken.sort_unstable_by_key(|(id, _)| id.0);
+        taken
+    }
+
     /// The largest number among the items that `need` would have to wait for.
     fn highest_ahead(&self, need: &Need, behind_late: bool) -> Option<u64> {
         let late = self.late.iter().map(|late| late.number);
@@ -302,6 +321,19 @@ mod tests {
         assert_eq!(next.iter().map(|(_, w)| *w).collect::<Vec<_>>(), ["late"]);
         locks.release(next[0].0);
         assert!(locks.is_free());
+    }
+
+    #[test]
+    fn those_who_wait_can_be_sent_away() {
+        let mut locks = Locks::default();
+        let a = granted(locks.acquire(keys(&[1]), Some(1), "a"));
+        assert!(matches!(locks.acquire(keys(&[1, 2]), None, "b"), Acquired::Queued(_)));
+        assert!(matches!(locks.acquire(Need::All, Some(2), "all"), Acquired::Queued(_)));
+        assert!(matches!(locks.acquire(keys(&[3]), None, "c"), Acquired::Queued(_)));
+        let away = locks.take_waiting(|waiter| *waiter != "all");
+        assert_eq!(away.iter().map(|(_, w)| *w).collect::<Vec<_>>(), ["b", "c"]);
+        away.iter().for_each(|(id, _)| assert!(locks.release(*id).is_empty()));
+        assert_eq!(locks.release(a).iter().map(|(_, w)| *w).collect::<Vec<_>>(), ["all"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use mlua::{Lua, Value};
 use crate::value::{Raise, number, raise, string};
 
 /// Values within values.
-const DEPTH_MAX: usize = 1900;
+const DEPTH_MAX: usize = 1000;
 
 /// Where the reading is.
 pub(super) struct Cursor<'a> {

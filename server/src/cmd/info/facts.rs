@@ -68,6 +68,8 @@ pub(crate) struct Facts {
     pub(crate) log_error: Option<String>,
     pub(crate) log_pending_bytes: usize,
     pub(crate) unhealthy: bool,
+    /// Bytes of the interpreters' values: scripts, functions.
+    pub(crate) lua_bytes: (usize, usize),
     /// When they are wanted.
     pub(crate) calls: CallTable,
     pub(crate) errors: ErrorCounts,
@@ -95,6 +97,8 @@ impl Facts {
             all.tracking_prefixes = all.tracking_prefixes.max(part.tracking_prefixes);
             all.log_pending_bytes += part.log_pending_bytes;
             all.unhealthy |= part.unhealthy;
+            all.lua_bytes.0 += part.lua_bytes.0;
+            all.lua_bytes.1 += part.lua_bytes.1;
             all.calls.add(&part.calls);
             all.errors.add(&part.errors);
             all.logs |= part.logs;
@@ -163,6 +167,7 @@ impl Shard {
             log_error,
             log_pending_bytes,
             unhealthy: health != Health::Ok,
+            lua_bytes: self.scripts.memory_bytes(),
             calls: if with_calls { self.measure.calls.clone() } else { CallTable::default() },
             errors: if with_calls { self.measure.errors.clone() } else { ErrorCounts::default() },
         }

@@ -34,6 +34,7 @@ pub(super) fn memory(out: &mut String, about: &About<'_>) {
     line!(out, "allocator_resident:{}", usage.resident);
     line!(out, "total_system_memory:{total}");
     line!(out, "total_system_memory_human:{}", human(total));
+    scripts(out, about);
     let limit = usize::try_from(about.config.maxmemory).unwrap_or(usize::MAX);
     line!(out, "maxmemory:{limit}");
     line!(out, "maxmemory_human:{}", human(limit));
@@ -57,6 +58,26 @@ pub(super) fn memory(out: &mut String, about: &About<'_>) {
     line!(out, "active_defrag_running:0");
     line!(out, "lazyfree_pending_objects:{}", about.all.lazyfree_pending);
     line!(out, "lazyfreed_objects:{}", about.all.lazyfreed);
+}
+
+fn scripts(out: &mut String, about: &About<'_>) {
+    let (eval, functions) = about.all.lua_bytes;
+    let cached = about.shared.scripts.memory_bytes();
+    let libraries = about.shared.libraries.memory_bytes();
+    let (library_count, function_count) = about.shared.libraries.counts();
+    line!(out, "used_memory_lua:{eval}");
+    line!(out, "used_memory_vm_eval:{eval}");
+    line!(out, "used_memory_lua_human:{}", human(eval));
+    line!(out, "used_memory_scripts_eval:{cached}");
+    line!(out, "number_of_cached_scripts:{}", about.shared.scripts.len());
+    line!(out, "number_of_functions:{function_count}");
+    line!(out, "number_of_libraries:{library_count}");
+    line!(out, "used_memory_vm_functions:{functions}");
+    line!(out, "used_memory_vm_total:{}", eval + functions);
+    line!(out, "used_memory_vm_total_human:{}", human(eval + functions));
+    line!(out, "used_memory_functions:{libraries}");
+    line!(out, "used_memory_scripts:{}", cached + libraries);
+    line!(out, "used_memory_scripts_human:{}", human(cached + libraries));
 }
 
 pub(crate) fn human(bytes: usize) -> String {
