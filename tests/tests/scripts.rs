@@ -211,6 +211,8 @@ fn no_script_brings_the_server_down() {
         "cjson.decode_max_depth(1e6) return pcall(cjson.decode, string.rep('[', 100000))",
         "return cmsgpack.unpack(string.rep(string.char(0x91), 100000))",
         "return {unpack({}, 1, 1e7)}",
+        "return {unpack({}, 0, 2^31 - 1)}",
+        "return {unpack({}, -2^31, 2^31 - 1)}",
         "return loadstring('return ' .. string.rep('{', 100000))",
         "return loadstring(string.dump(function() end))",
         "error(setmetatable({}, {__tostring = function() error('x') end}))",

@@ -23,6 +23,8 @@ use mlua::{Function, IntoLuaMulti, Lua, Result};
 const REPETITIONS_MAX: usize = 1000;
 /// Bytes of the C stack that a coroutine must find free to be resumed.
 const RESUME_ROOM: usize = 4 << 20;
+/// Values that a function may return, as Lua's own stack has it.
+const RESULTS_MAX: i64 = 8000;
 /// Bytes that `string.rep` may make.
 const REP_BYTES_MAX: u64 = 1 << 30;
 
@@ -315,6 +317,30 @@ unsafe extern "C-unwind" fn rep_guard(state: *mut lua_State) -> c_int {
             if len.saturating_mul(times) > REP_BYTES_MAX {
                 return raise_text(state, c"resulting string too large");
             }
+        }
+        pass_on(state)
+    }
+}
+
+/// `unpack`, whose own check of how many results there are overflows.
+pub(crate) fn unpack(lua: &Lua, original: Function) -> Result<Function> {
+    closure(lua, original, 1, unpack_guard)
+}
+
+unsafe extern "C-unwind" fn unpack_guard(state: *mut lua_State) -> c_int {
+    unsafe {
+        ffi::luaL_checktype(state, 1, ffi::LUA_TTABLE);
+        let first = ffi::luaL_optinteger(state, 2, 1);
+        let last = match ffi::lua_isnoneornil(state, 3) {
+            0 => ffi::luaL_checkinteger(state, 3),
+            _ => ffi::lua_objlen(state, 1) as i64,
+        };
+        let range = i64::from(i32::MIN) + 1..i64::from(i32::MAX);
+        if first > last {
+            return 0;
+        }
+        if last - first >= RESULTS_MAX || !range.contains(&first) || !range.contains(&last) {
+            return raise_text(state, c"too many results to unpack");
         }
         pass_on(state)
     }

@@ -3,7 +3,7 @@
 //! Stock Lua has no tables that cannot be changed. So a script gets *stand-ins*: empty tables that read through to the true ones and
 //! refuse writes; functions that look past metatables (`rawset`, `next`, `table.insert` ...) are guarded.
 
-use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
+use mlua::{Function, IntoLuaMulti, Lua, LuaOptions, StdLib, Table, Value};
 
 use crate::raw;
 
@@ -160,6 +160,7 @@ impl Sandbox {
         }
         let next: Function = globals.raw_get("next")?;
         globals.raw_set("pairs", raw::pairs(lua, next)?)?;
+        change(globals, "unpack", &|original| raw::unpack(lua, original))?;
         change(globals, "loadstring", &|original| raw::loadstring(lua, original))?;
         globals.raw_set("load", load(lua, globals.raw_get("loadstring")?)?)?;
         let table = library("table")?;
@@ -184,7 +185,11 @@ impl Sandbox {
 /// `load`, which puts the pieces together and reads them as text.
 fn load(lua: &Lua, loadstring: Function) -> mlua::Result<Function> {
     let inner =
-        lua.create_function(move |lua, (pieces, name): (Function, Option<mlua::LuaString>)| {
+        lua.create_function(move |lua, (pieces, name): (Value, Option<mlua::LuaString>)| {
+            let Value::Function(pieces) = &pieces else {
+                let got = crate::value::type_name(&pieces);
+                return (1, format!("function expected, got {got}")).into_lua_multi(lua);
+            };
             let mut text = Vec::new();
             loop {
                 match pieces.call::<Value>(()) {
@@ -194,11 +199,11 @@ fn load(lua: &Lua, loadstring: Function) -> mlua::Result<Function> {
                     Ok(Value::Nil | Value::String(_)) => break,
                     Ok(_) => {
                         let why = lua.create_string("reader function must return a string")?;
-                        return Ok((true, Value::Nil, Value::String(why)));
+                        return (true, Value::Nil, why).into_lua_multi(lua);
                     }
                     Err(error) => {
                         let why = lua.create_string(error.to_string())?;
-                        return Ok((true, Value::Nil, Value::String(why)));
+                        return (true, Value::Nil, why).into_lua_multi(lua);
                     }
                 }
             }
@@ -208,7 +213,7 @@ fn load(lua: &Lua, loadstring: Function) -> mlua::Result<Function> {
             };
             let (function, why) =
                 loadstring.call::<(Value, Value)>((lua.create_string(text)?, name))?;
-            Ok((true, function, why))
+            (true, function, why).into_lua_multi(lua)
         })?;
     raw::raising(lua, inner)
 }
