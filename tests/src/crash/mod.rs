@@ -59,8 +59,6 @@ pub struct Report {
     pub acked: u64,
     /// Values checked after restarts.
     pub checked: u64,
-    /// Whether the server knows MULTI, so that transactions were part of the load.
-    pub transactions: bool,
     /// Longest time from start to ready.
     pub recovery_max: Duration,
     /// What went wrong, by kind, the first few of each.
@@ -110,9 +108,6 @@ impl fmt::Display for Report {
             self.checked,
             self.recovery_max.as_millis()
         )?;
-        if !self.transactions {
-            writeln!(f, "without MULTI, which the server does not know")?;
-        }
         write!(f, "lost {}, torn {}", self.count("lost"), self.count("torn"))?;
         for (kind, (count, _)) in self.faults.iter().filter(|(k, _)| !["lost", "torn"].contains(*k))
         {
@@ -156,10 +151,6 @@ impl<'a> Loop<'a> {
 
     fn run(&mut self) {
         let Some(mut server) = self.start() else { return };
-        let multi = server.conn().call(&["MULTI"]);
-        self.report.transactions = multi.is_ok_and(|reply| !reply.is_error());
-        let transactions = self.report.transactions;
-        self.workers.iter_mut().for_each(|worker| worker.use_transactions(transactions));
         while Instant::now() < self.ends && self.report.faults.is_empty() {
             self.load_and_kill(server);
             self.report.kills += 1;

@@ -11,7 +11,9 @@ use crate::resp::{Conn, Value, encode_into};
 const REGISTERS: usize = 24;
 /// Counters of each client.
 const COUNTERS: usize = 4;
-/// Groups of keys that are written by one MSET or one transaction.
+/// A script that writes a group.
+const SCRIPT: &str = "for _, key in ipairs(KEYS) do redis.call('SET', key, ARGV[1]) end return redis.status_reply('OK')";
+/// Groups of keys that are written by one MSET, one transaction or one script.
 const GROUPS: usize = 3;
 /// Keys of a group, spread over the hash slots.
 const GROUP_KEYS: usize = 4;
@@ -34,8 +36,6 @@ pub(super) struct Worker {
     /// The list's key, which changes when it is begun anew.
     list_generation: u64,
     dropped: Option<Register>,
-    /// Whether the server knows MULTI.
-    transactions: bool,
     acked: u64,
     faults: Vec<Fault>,
 }
@@ -67,7 +67,6 @@ impl Worker {
             list: Counter::new(name("list", 0)),
             list_generation: 0,
             dropped: None,
-            transactions: false,
             acked: 0,
             faults: Vec::new(),
         }
@@ -79,11 +78,6 @@ impl Worker {
 
     pub(super) fn take_faults(&mut self) -> Vec<Fault> {
         std::mem::take(&mut self.faults)
-    }
-
-    /// From now on with MULTI and EXEC, too.
-    pub(super) fn use_transactions(&mut self, yes: bool) {
-        self.transactions = yes;
     }
 
     /// Writes until the connection breaks, which is a fault unless the server was killed.
@@ -138,7 +132,18 @@ impl Worker {
                 Sent::Counter(at, self.counters[at].attempt())
             }
             12..=14 => self.send_push(out),
-            17 if self.transactions => {
+            16 => {
+                let at = pick(&mut self.random, GROUPS);
+                let number = self.next_number();
+                let write = self.groups[at].attempt(Some(number));
+                let keys = GROUP_KEYS.to_string();
+                let mut args = vec![b"EVAL".to_vec(), SCRIPT.into(), keys.into_bytes()];
+                args.extend(group_keys(self.groups[at].name()).map(String::into_bytes));
+                args.push(value_of(number));
+                encode_into(out, &args);
+                Sent::Group(at, write)
+            }
+            17 => {
                 let at = pick(&mut self.random, GROUPS);
                 let number = self.next_number();
                 let write = self.groups[at].attempt(Some(number));
@@ -149,7 +154,7 @@ impl Worker {
                 encode_into(out, &["EXEC"]);
                 Sent::Transaction(at, write)
             }
-            15..=17 => {
+            15 => {
                 let at = pick(&mut self.random, GROUPS);
                 let number = self.next_number();
                 let write = self.groups[at].attempt(Some(number));
