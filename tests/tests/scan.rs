@@ -1,4 +1,5 @@
 //! SCAN over several shards.
+#![allow(clippy::indexing_slicing, reason = "helpers of tests")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 use std::collections::BTreeSet;

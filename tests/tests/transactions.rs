@@ -126,7 +126,7 @@ fn a_watched_key_that_expires_stops_exec_and_a_stale_one_does_not() {
     on_shards(|server| {
         let mut conn = server.conn();
         conn.line("DEBUG SET-ACTIVE-EXPIRE 0");
-        conn.line("SET w 1 PX 5");
+        conn.line("SET w 1 PX 300");
         conn.line("WATCH w x y");
         let deadline = Instant::now() + Duration::from_secs(5);
         while conn.line("PTTL w").int() != Some(-2) {

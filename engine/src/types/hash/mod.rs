@@ -229,7 +229,7 @@ impl Hash {
     fn fields(&self) -> &Repr {
         match &self.0 {
             Repr::Timed(timed) => &timed.fields.0,
-            fields => fields,
+            fields @ (Repr::Packed(_) | Repr::Table(_)) => fields,
         }
     }
 
