@@ -80,6 +80,7 @@ fn sample(dir: &tempfile::TempDir, count: usize) -> PathBuf {
         functions: &[library()],
         db_sizes: &[DbSize { db: 0, keys: 9, expires: 1 }, DbSize { db: 3, keys: 1, expires: 0 }],
         aux: &[("repl-id", b"abc")],
+        ..Header::default()
     };
     write_file(&path, &header, &entries(count), 40);
     path
