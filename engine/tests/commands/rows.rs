@@ -45,7 +45,7 @@ fn opcodes_are_unique_and_in_their_family_s_range() {
             Group::Stream => &[384..=447],
             Group::Bitmap => &[512..=575],
             Group::HyperLogLog => &[576..=639],
-            Group::Transactions | Group::Pubsub | Group::Scripting => &[448..=511],
+            Group::Transactions | Group::Pubsub | Group::Scripting | Group::Cluster => &[448..=511],
         };
         assert!(ranges.iter().any(|range| range.contains(&opcode)), "{name}: opcode {opcode}");
     }
