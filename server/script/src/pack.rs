@@ -104,9 +104,9 @@ fn is_integer(option: u8) -> bool {
 }
 
 fn pack(lua: &Lua, mut args: Arguments) -> Result<Value, Raise> {
+    let text = args.string(1)?;
     // As with Redis, the first argument that is missing counts as nil.
     args.push_nil();
-    let text = args.string(1)?;
     let mut format = Format::new(&text);
     let (mut out, mut arg) = (Vec::new(), 2);
     while let Some((option, size)) = format.next()? {
