@@ -67,6 +67,8 @@ pub struct Shared {
     log: OnceLock<Log>,
     memory_at_start: usize,
     memory_peak: AtomicUsize,
+    /// Scripts may call commands that they must not (DEBUG SET-DISABLE-DENY-SCRIPTS).
+    pub scripts_call_any: AtomicBool,
     /// What the shards know of each other's memory.
     pub memory: crate::room::Board,
     /// Which shards have replies that wait for other shards' logs.
@@ -213,6 +215,7 @@ impl Shared {
             log: OnceLock::new(),
             memory_at_start: crate::memory::used_bytes(),
             memory_peak: AtomicUsize::new(0),
+            scripts_call_any: AtomicBool::new(false),
             memory: crate::room::Board::new(slots.shards()),
             waiting: (0..slots.shards()).map(|_| AtomicBool::new(false)).collect(),
             subscriptions: Default::default(),

@@ -4,6 +4,7 @@ mod protocol;
 mod reload;
 mod values;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringstone_engine::cmd::{Flags, Group, Spec};
@@ -48,6 +49,11 @@ fn debug(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
             on_all(host, move |shard| shard.keyspace.set_active_expire(on))
         }
         (b"quicklist-packed-threshold", 3) => packed_threshold(host, args),
+        (b"set-disable-deny-scripts", 3) => {
+            let on = parse_i64(args.at(2)).ok_or(Error::NotInteger)? != 0;
+            host.shard.shared.scripts_call_any.store(on, Ordering::Relaxed);
+            host.ok()
+        }
         (b"reload", _) => reload::reload(host, args),
         (b"loadaof", 2) => reload::load_log(host),
         (b"object", 3) => values::object(host, args),
@@ -96,6 +102,8 @@ fn help(host: &mut Host<'_>) -> Result<Outcome, Error> {
             "    Save a snapshot and load the data from it again. Option: NOSAVE, NOFLUSH, MERGE.",
             "SET-ACTIVE-EXPIRE <0|1>",
             "    Setting it to 0 disables expiring keys (and hash-fields) in background.",
+            "SET-DISABLE-DENY-SCRIPTS <0|1>",
+            "    Setting it to 1 lets scripts call commands that are not allowed from scripts.",
             "SLEEP <seconds>",
             "    Stop the server for <seconds>. Decimals allowed.",
         ],

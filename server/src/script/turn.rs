@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ringstone_engine::cmd::stream::xread::has_block_option;
@@ -119,7 +120,8 @@ impl Turn {
         if !entry.spec.arity_fits(words.len()) {
             return Err("Wrong number of args calling Redis command from script".to_owned());
         }
-        if flags.contains(Flags::NOSCRIPT) {
+        let any = shard.shared.scripts_call_any.load(Ordering::Relaxed);
+        if flags.contains(Flags::NOSCRIPT) && !any {
             return Err("This Redis command is not allowed from script".to_owned());
         }
         if entry.spec.flags.contains(Flags::BLOCKING)
