@@ -15,6 +15,7 @@ use ringstone_engine::{Args, Error, Tree};
 use super::{Host, HostCommand, Outcome};
 use crate::ask::ask_all;
 use crate::config::kind::parse_memory;
+use crate::rt::exec::yield_now;
 use crate::shard::Shard;
 
 /// The family's commands.
@@ -141,5 +142,26 @@ fn sleep(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     let seconds = std::str::from_utf8(args.at(2)).ok().and_then(|text| text.parse::<f64>().ok());
     let duration =
         seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).ok_or(Error::NotFloat)?;
-    on_all(host, move |_| std::thread::sleep(duration))
+    host.later(move |shard| async move {
+        let answers: Vec<_> = {
+            let mut this = shard.borrow_mut();
+            let others: Vec<usize> = (0..this.shards()).filter(|to| *to != this.index).collect();
+            let mut stop = |to| {
+                let (ticket, answer) = this.question();
+                this.call(to, move |there| {
+                    std::thread::sleep(duration);
+                    there.answer_ticket(ticket, ());
+                });
+                answer
+            };
+            others.into_iter().map(&mut stop).collect()
+        };
+        // The others learn of it when this pass ends; all stop at the same time.
+        yield_now().await;
+        std::thread::sleep(duration);
+        for answer in answers {
+            answer.get().await;
+        }
+        Tree::Simple("OK".into())
+    })
 }
