@@ -62,6 +62,14 @@ impl Shard {
                     conn.push(&own);
                 }
             }
+            Err(error) if args.is(0, "EXEC") => {
+                // What EXEC would have run is gone, whyever it is refused.
+                self.forget_tx(conn);
+                let why = error.to_string();
+                let why = why.strip_prefix("ERR ").unwrap_or(&why);
+                let text = format!("EXECABORT Transaction discarded because of: {why}");
+                self.reply_error(conn, &Error::owned(text));
+            }
             Err(error) => {
                 conn.fail_queue();
                 self.reply_error(conn, &error);
