@@ -180,7 +180,12 @@ pub(super) static LIST: HostCommand = HostCommand {
         let filter = match &asked {
             // Numbers that no client has, negative ones among them, name nobody.
             Some(_) => Filter::default(),
-            None if args.is(2, "ID") && args.get(3).is_some_and(|id| parse_i64(id).is_none()) => {
+            // Numbers and one word that is none: no option has a value behind it.
+            None if args.is(2, "ID")
+                && args.len() > 3
+                && args.iter_from(3).position(|id| parse_i64(id).is_none())
+                    == Some(args.len() - 4) =>
+            {
                 return Err(Error::text("ERR Invalid client ID"));
             }
             None => Filter::parse(args, 2, &host.shard.users)?,
