@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::rt::exec::{Parking, poll_timers_and_files, take_wants_yield, yield_now};
+use crate::rt::exec::{Kick, Parking, take_wants_yield, yield_now};
 use crate::shard::ShardRef;
 
 /// Passes that find nothing before the shard sleeps.
@@ -19,7 +19,7 @@ const POLL_INTERVAL_MS: i64 = 4;
 const DOZE: Duration = Duration::from_micros(500);
 
 /// Runs until the process stops.
-pub async fn run(shard: ShardRef, parking: Parking) {
+pub async fn run(shard: ShardRef, parking: Parking, kick: Kick) {
     let mut idle = 0;
     let mut polled_ms = 0;
     loop {
@@ -39,7 +39,7 @@ pub async fn run(shard: ShardRef, parking: Parking) {
         let now_ms = shard.borrow().now_ms;
         if now_ms - polled_ms >= POLL_INTERVAL_MS || shard.borrow().has_background_work() {
             polled_ms = now_ms;
-            poll_timers_and_files().await;
+            kick.poll_timers_and_files().await;
         }
         idle = if worked { 0 } else { idle + 1 };
         if idle > IDLE_PASSES {

@@ -13,7 +13,7 @@ use crate::config::{Action, Config, Loaded, load};
 use crate::flow::commit::Commit;
 use crate::flow::intake::Listener;
 use crate::log::Log;
-use crate::rt::exec::{Parking, Pulse, ShardThread, cpus, spawn_shard};
+use crate::rt::exec::{Kick, Parking, Pulse, ShardThread, cpus, spawn_shard};
 use crate::rt::file::Helper;
 use crate::rt::mesh::mesh;
 use crate::rt::ring::{NetRing, RingSizes};
@@ -244,8 +244,15 @@ async fn run_shard(parts: ShardParts, listeners: Vec<Listener>, pulse: Arc<Pulse
         tracing::error!("shard {index} has no pulse: {e}");
         std::process::exit(1);
     }
+    let kick = match Kick::new() {
+        Ok(kick) => kick,
+        Err(e) => {
+            tracing::error!("shard {index} has no socket for its timers: {e}");
+            std::process::exit(1);
+        }
+    };
     queues.spawn_background(crate::cron::run(shard.clone()));
-    crate::reactor::run(shard, parking).await;
+    crate::reactor::run(shard, parking, kick).await;
 }
 
 /// Hands signals to the first shard until the process is to end.

@@ -157,7 +157,8 @@ fn a_busy_script_can_be_killed_until_it_has_written() {
             ],
         );
         until("BUSY", || conn.line("GET w").text().starts_with("BUSY"));
-        assert!(conn.line("SCRIPT KILL").text().starts_with("UNKILLABLE"));
+        let refusal = conn.line("SCRIPT KILL").text();
+        assert!(refusal.starts_with("UNKILLABLE"), "{refusal}");
         script.join().unwrap();
         assert_eq!(conn.line("GET w").text(), "v");
     });

@@ -4,17 +4,17 @@ use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use glommio::io::BufferedFile;
+use glommio::net::UnixDatagram;
 use glommio::{
     ExecutorJoinHandle, Latency, LocalExecutorBuilder, Placement, Shares, TaskQueueHandle,
 };
 
 /// How long an executor goes on without looking at its timers and files by itself. The reactor asks for that much more often
-/// ([`poll_timers_and_files`]); a short interval here would make a bug of glommio 0.9 likely: an executor whose preemption
+/// ([`Kick`]); a short interval here would make a bug of glommio 0.9 likely: an executor whose preemption
 /// timer fires before it has run anything believes that there is nothing to run, and sleeps. [`Pulse`] ends such a sleep.
 const PREEMPT: Duration = Duration::from_millis(100);
 
@@ -115,24 +115,28 @@ fn spawn_into(task: impl Future<Output = ()> + 'static, queue: TaskQueueHandle) 
     }
 }
 
-/// Has the executor look at its timers and files, without sleeping: it does so when no task of a queue can go on, so that the
-/// caller has to wait for something that only this look can bring.
-pub async fn poll_timers_and_files() {
-    let mut duration = Duration::from_micros(1);
-    loop {
-        // A timer that is over when it is first polled is no wait.
-        let mut timer = pin!(glommio::timer::sleep(duration));
-        let mut waited = false;
-        std::future::poll_fn(|cx| {
-            let polled = timer.as_mut().poll(cx);
-            waited |= polled.is_pending();
-            polled
-        })
-        .await;
-        if waited {
-            return;
+/// Has the executor look at its timers and files although tasks are ready: it does so when something completes on the ring that
+/// it keeps for what is urgent, which is where it receives from sockets: here from one that nobody else knows.
+pub struct Kick(UnixDatagram);
+
+impl Kick {
+    /// One for the calling shard's executor.
+    pub fn new() -> io::Result<Kick> {
+        let (near, far) = UnixDatagram::pair().map_err(|e| io::Error::other(e.to_string()))?;
+        let listen = async move {
+            let mut byte = [0];
+            while far.recv(&mut byte).await.is_ok() {}
+        };
+        spawn_into(listen, TaskQueueHandle::default());
+        Ok(Kick(near))
+    }
+
+    /// Lets the executor look, and other tasks run.
+    pub async fn poll_timers_and_files(&self) {
+        if let Err(e) = self.0.send(&[0]).await {
+            tracing::debug!("a kick of the executor: {e}");
         }
-        duration *= 4;
+        yield_now().await;
     }
 }
 
