@@ -141,7 +141,7 @@ impl Kick {
 }
 
 /// Time between two beats of one pulse.
-const BEAT: Duration = Duration::from_millis(50);
+const BEAT: Duration = Duration::from_millis(100);
 
 /// Wakes a shard's executor every now and then, whatever it believes. Two tasks take turns, as the bug may strike while one of
 /// them is about to run.
