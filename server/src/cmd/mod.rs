@@ -67,6 +67,8 @@ impl Host<'_> {
 pub enum Outcome {
     /// Its reply is written.
     Done,
+    /// The same, and the reply is an error that is counted already.
+    Failed,
     /// Its reply comes from this task.
     Later(Pin<Box<dyn Future<Output = Tree>>>),
     /// It has no reply.
@@ -168,8 +170,11 @@ impl Shard {
     ) {
         let (mark, began) = (conn.reply_mark(), self.measure.began());
         match run(&mut Host { shard: self, conn }, args) {
-            Ok(Outcome::Done) => {
+            Ok(outcome @ (Outcome::Done | Outcome::Failed)) => {
                 self.note_call_since(entry, began, None);
+                if matches!(outcome, Outcome::Failed) {
+                    self.measure.calls.note_end(entry, 0, true);
+                }
                 let reply_bytes = conn.reply_mark() - mark;
                 self.remember(conn, entry, args, reply_bytes);
                 self.after_reply(conn, mark);

@@ -93,7 +93,7 @@ pub(crate) async fn run_in(held: &mut Held, program: &Program) -> Option<Tree> {
     let turn = Turn::new(program);
     let mut run = Session { program, turn, interpreter, former: Vec::new(), running: None };
     let done = run.drive(held).await;
-    let Session { turn, mut interpreter, former, running, .. } = run;
+    let Session { mut turn, mut interpreter, former, running, .. } = run;
     let mut this = shard.borrow_mut();
     if let Some(running) = running {
         this.shared.running.remove(&running);
@@ -110,10 +110,12 @@ pub(crate) async fn run_in(held: &mut Held, program: &Program) -> Option<Tree> {
             program.named_keys().for_each(|key| held.note_key(key));
         }
         this.publish_these(&held.data().events.take());
-        this.publish_deferred(turn.messages);
+        this.publish_deferred(std::mem::take(&mut turn.messages));
     }
     this.give_interpreter(kind, interpreter);
-    done.map(to_tree)
+    let tree = done.map(to_tree);
+    tree.iter().for_each(|tree| this.note_script_end(&turn, tree));
+    tree
 }
 
 struct Session<'a> {
@@ -184,7 +186,9 @@ impl Session<'_> {
         if let Some(kept) = kept {
             drop(std::mem::replace(&mut held.data().effects, kept));
         }
-        ran.then(|| sink.into_reply())
+        let tree = sink.into_reply();
+        self.turn.note_reply(&tree);
+        ran.then_some(tree)
     }
 
     /// Makes sure that a call needs nothing but what is held, and that what it changes can be put back.

@@ -87,13 +87,13 @@ impl Shard {
                 let (tree, batch) = self.end_here(here, done, &made);
                 let mark = conn.reply_mark();
                 let resp3 = conn.resp3;
-                self.stats.errors += u64::from(matches!(tree, Tree::Error(_)));
                 tree.write_to(&mut RespReply::new(conn.reply_buffer(), resp3));
                 if batch > 0 {
                     conn.hold_since(mark, batch);
                 }
                 self.observe();
-                Ok(Outcome::Done)
+                let failed = matches!(tree, Tree::Error(_));
+                Ok(if failed { Outcome::Failed } else { Outcome::Done })
             }
             Progress::NeedsWhole => {
                 let program = self.undo_here(here);
@@ -195,7 +195,9 @@ impl Shard {
         if self.shards() == 1 {
             self.publish_events();
         }
-        Some(sink.into_reply())
+        let tree = sink.into_reply();
+        here.turn.note_reply(&tree);
+        Some(tree)
     }
 
     /// Makes sure that a call needs nothing of other shards, and that what it changes can be put back.
@@ -245,6 +247,8 @@ impl Shard {
     /// The end of a run: its records join the open batch.
     fn end_here(&mut self, here: Here, done: Done, made: &Effects) -> (Tree, BatchId) {
         let Here { program, turn, interpreter, batch, .. } = here;
+        let tree = to_tree(done);
+        self.note_script_end(&turn, &tree);
         self.give_interpreter(program.what.kind(), interpreter);
         program.known.touches_nothing.set(program.keys == 0 && !turn.touched);
         let mut batch = batch;
@@ -263,7 +267,7 @@ impl Shard {
             }
         }
         self.tracking.caller = None;
-        (to_tree(done), batch)
+        (tree, batch)
     }
 
     /// Sets a run aside.

@@ -40,6 +40,8 @@ pub(super) struct Turn {
     pub(super) messages: Vec<Message>,
     /// What it writes is logged.
     pub(super) logs: bool,
+    /// The last error reply of a command that it called: counted, when it becomes the reply of the script, too.
+    failed: Option<String>,
     began: Instant,
 }
 
@@ -77,6 +79,7 @@ impl Turn {
             reads: false,
             messages: Vec::new(),
             logs: true,
+            failed: None,
             began: Instant::now(),
         }
     }
@@ -86,12 +89,32 @@ impl Turn {
         self.began.elapsed()
     }
 
+    /// A command that was called is not run.
+    fn note_refusal(&mut self, shard: &mut Shard, words: Args<'_>, why: &str) {
+        if let Some(entry) = find(shard, words) {
+            shard.measure.calls.note_rejected(entry);
+        }
+        let text = why.strip_prefix('-').map_or_else(|| format!("ERR {why}"), str::to_owned);
+        shard.note_error(&ringstone_engine::Error::owned(text.clone()));
+        self.failed = Some(text);
+    }
+
+    /// A command that was called has replied.
+    pub(super) fn note_reply(&mut self, tree: &Tree) {
+        if let Tree::Error(error) = tree {
+            self.failed = Some(error.to_string());
+        }
+    }
+
     /// Answers what needs no data.
     pub(super) fn ask(&mut self, shard: &mut Shard, ask: Ask) -> Asked {
         match ask {
             Ask::Call { words, resp3 } => match self.admit(shard, words.as_args()) {
                 Ok(entry) => Asked::Call(Called { entry, words, resp3 }),
-                Err(why) => Asked::Answer(Answer::Refused(why)),
+                Err(why) => {
+                    self.note_refusal(shard, words.as_args(), &why);
+                    Asked::Answer(Answer::Refused(why))
+                }
             },
             Ask::MayCall(words) => Asked::Answer(match find(shard, words.as_args()) {
                 Some(entry) => {
@@ -193,6 +216,15 @@ pub(super) fn answer_loading(ask: Ask, began: Instant) -> Answer {
 }
 
 impl Shard {
+    /// A script has ended with this reply: its error counts, unless it is one of a command that has been counted.
+    pub(super) fn note_script_end(&mut self, turn: &Turn, tree: &Tree) {
+        if let Tree::Error(error) = tree
+            && !turn.failed.as_ref().is_some_and(|failed| error.to_string().starts_with(failed))
+        {
+            self.note_error(error);
+        }
+    }
+
     /// The connection for which scripts call commands of the server.
     fn client_of_script(&mut self, caller: &Caller, resp3: bool) -> Box<Conn> {
         let mut client = self.scripts.client.take().unwrap_or_else(|| {
@@ -233,8 +265,13 @@ impl Shard {
         }
         match outcome {
             Ok(Outcome::Later(task)) => HostReply::Later(task),
-            Ok(Outcome::Done | Outcome::Silent) => HostReply::Tree(reply::read(&bytes)),
-            Err(error) => HostReply::Tree(Tree::Error(error)),
+            Ok(Outcome::Done | Outcome::Failed | Outcome::Silent) => {
+                HostReply::Tree(reply::read(&bytes))
+            }
+            Err(error) => {
+                turn.failed = Some(error.to_string());
+                HostReply::Tree(Tree::Error(error))
+            }
         }
     }
 }

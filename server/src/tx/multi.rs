@@ -386,7 +386,9 @@ async fn run_host(shard: &ShardRef, id: ConnId, run: crate::cmd::Run, args: Args
         this.conns.put_back(conn);
         match outcome {
             Ok(Outcome::Later(task)) => task,
-            Ok(Outcome::Done | Outcome::Silent) => return HostReply::Bytes(bytes),
+            Ok(Outcome::Done | Outcome::Failed | Outcome::Silent) => {
+                return HostReply::Bytes(bytes);
+            }
             Err(error) => return HostReply::Tree(Tree::Error(error)),
         }
     };
