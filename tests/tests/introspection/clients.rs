@@ -11,11 +11,11 @@ fn client_list_shows_what_connections_hold() {
         let home = Home::new();
         let server = Launch::ringstone().shards(shards).start(&home);
         let (mut conn, mut other) = (server.conn(), server.conn());
+        let id = other.line("CLIENT ID").int().unwrap();
         other.line("WATCH key");
         other.line("MULTI");
         other.line("SET key value");
         other.line("GET key");
-        let id = server.conn().line("CLIENT ID").int().unwrap() - 1;
         let line = |conn: &mut Conn| conn.line(&format!("CLIENT LIST ID {id}")).text();
         let before = line(&mut conn);
         assert!(before.contains(" flags=x ") && before.contains(" multi=2 "), "{before}");
