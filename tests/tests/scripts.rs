@@ -151,7 +151,7 @@ fn a_busy_script_can_be_killed_until_it_has_written() {
             server,
             &[
                 "EVAL",
-                "redis.call('SET', KEYS[1], 'v') for i = 1, 2e8 do local x = i end",
+                "redis.call('SET', KEYS[1], 'v') for i = 1, 6e7 do local x = i end",
                 "1",
                 "w",
             ],
