@@ -44,7 +44,8 @@ pub async fn run(shard: ShardRef, parking: Parking, kick: Kick) {
         idle = if worked { 0 } else { idle + 1 };
         if idle > IDLE_PASSES {
             idle = 0;
-            if !doze(&shard) {
+            // Beside a script that gives way again and again, a sleeper is woken late or never: then it stays awake.
+            if !doze(&shard) && !shard.borrow().runs_script() {
                 park(&shard, &parking).await;
             }
         }

@@ -262,7 +262,12 @@ impl Shard {
 
     /// True while a task of this shard waits for files of glommio.
     pub(crate) fn has_background_work(&self) -> bool {
-        self.snapshot.is_some() || self.scripts_aside > 0
+        self.snapshot.is_some() || self.runs_script()
+    }
+
+    /// True while a script of this shard has been set aside and goes on between passes.
+    pub(crate) fn runs_script(&self) -> bool {
+        self.scripts_aside > 0
     }
 
     /// Makes the reactor look again, after a task changed something while it may be asleep.
