@@ -100,3 +100,30 @@ impl Arg {
         }
     }
 }
+
+/// `[ASC | DESC]`
+pub const ORDER: Arg =
+    Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional();
+
+/// `[NX | XX | GT | LT]`: which expiries may be replaced.
+pub const CONDITION: Arg = Arg::one_of(
+    "condition",
+    &[Arg::word("nx", "NX"), Arg::word("xx", "XX"), Arg::word("gt", "GT"), Arg::word("lt", "LT")],
+)
+.optional();
+
+/// `[EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
+pub const EXPIRY_OR_PERSIST: Arg =
+    expiration(&[EX, PX, EXAT, PXAT, Arg::word("persist", "PERSIST")]);
+
+/// `[EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
+pub const EXPIRY_OR_KEEP: Arg = expiration(&[EX, PX, EXAT, PXAT, Arg::word("keepttl", "KEEPTTL")]);
+
+const EX: Arg = Arg::new("seconds", ArgKind::Integer).token("EX");
+const PX: Arg = Arg::new("milliseconds", ArgKind::Integer).token("PX");
+const EXAT: Arg = Arg::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT");
+const PXAT: Arg = Arg::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT");
+
+const fn expiration(forms: &'static [Arg]) -> Arg {
+    Arg::one_of("expiration", forms).optional()
+}

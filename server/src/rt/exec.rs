@@ -116,7 +116,8 @@ fn spawn_into(task: impl Future<Output = ()> + 'static, queue: TaskQueueHandle) 
 }
 
 /// Has the executor look at its timers and files although tasks are ready: it does so when something completes on the ring that
-/// it keeps for what is urgent, which is where it receives from sockets: here from one that nobody else knows.
+/// it keeps for what is urgent, which is where it receives from sockets: here from one that nobody else knows. Several kicks
+/// between two looks count as one, and after [`PREEMPT`] it looks in any case.
 pub struct Kick(UnixDatagram);
 
 impl Kick {

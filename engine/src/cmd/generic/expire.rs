@@ -19,20 +19,7 @@ pub static EXPIRE: Command = Command {
         acl: Acl::KEYSPACE,
         keys: &[KeySpec::one(KeyFlags::RW.union(KeyFlags::UPDATE))],
         summary: "Lets a key expire after some seconds.",
-        args: &[
-            Arg::new("key", ArgKind::Key),
-            Arg::new("seconds", ArgKind::Integer),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::word("nx", "NX"),
-                    Arg::word("xx", "XX"),
-                    Arg::word("gt", "GT"),
-                    Arg::word("lt", "LT"),
-                ],
-            )
-            .optional(),
-        ],
+        args: &[Arg::new("key", ArgKind::Key), Arg::new("seconds", ArgKind::Integer), CONDITION],
         examples: &[
             ("SET k v", "OK"),
             ("EXPIRE k 100", "(integer) 1"),
@@ -73,16 +60,7 @@ pub static PEXPIRE: Command = Command {
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("milliseconds", ArgKind::Integer),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::word("nx", "NX"),
-                    Arg::word("xx", "XX"),
-                    Arg::word("gt", "GT"),
-                    Arg::word("lt", "LT"),
-                ],
-            )
-            .optional(),
+            CONDITION,
         ],
         examples: &[
             ("SET k v", "OK"),
@@ -108,16 +86,7 @@ pub static EXPIREAT: Command = Command {
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("unix-time-seconds", ArgKind::UnixTime),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::word("nx", "NX"),
-                    Arg::word("xx", "XX"),
-                    Arg::word("gt", "GT"),
-                    Arg::word("lt", "LT"),
-                ],
-            )
-            .optional(),
+            CONDITION,
         ],
         examples: &[
             ("SET k v", "OK"),
@@ -148,16 +117,7 @@ pub static PEXPIREAT: Command = Command {
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("unix-time-milliseconds", ArgKind::UnixTime),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::word("nx", "NX"),
-                    Arg::word("xx", "XX"),
-                    Arg::word("gt", "GT"),
-                    Arg::word("lt", "LT"),
-                ],
-            )
-            .optional(),
+            CONDITION,
         ],
         examples: &[
             ("SET k v", "OK"),

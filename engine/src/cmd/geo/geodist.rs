@@ -1,6 +1,6 @@
 //! GEODIST.
 
-use super::{reply_distance, unit_m};
+use super::{UNIT, reply_distance, unit_m};
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
@@ -24,16 +24,7 @@ pub static GEODIST: Command = Command {
             Arg::new("key", ArgKind::Key),
             Arg::new("member1", ArgKind::String),
             Arg::new("member2", ArgKind::String),
-            Arg::one_of(
-                "unit",
-                &[
-                    Arg::word("m", "M"),
-                    Arg::word("km", "KM"),
-                    Arg::word("ft", "FT"),
-                    Arg::word("mi", "MI"),
-                ],
-            )
-            .optional(),
+            UNIT.optional(),
         ],
         examples: &[
             ("GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania", "(integer) 2"),

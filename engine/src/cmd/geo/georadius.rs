@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::query::Form;
 use super::search::run;
+use super::{COUNT, UNIT};
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
@@ -41,27 +42,12 @@ pub static GEORADIUS: Command = Command {
             Arg::new("longitude", ArgKind::Double),
             Arg::new("latitude", ArgKind::Double),
             Arg::new("radius", ArgKind::Double),
-            Arg::one_of(
-                "unit",
-                &[
-                    Arg::word("m", "M"),
-                    Arg::word("km", "KM"),
-                    Arg::word("ft", "FT"),
-                    Arg::word("mi", "MI"),
-                ],
-            ),
+            UNIT,
             Arg::word("withcoord", "WITHCOORD").optional(),
             Arg::word("withdist", "WITHDIST").optional(),
             Arg::word("withhash", "WITHHASH").optional(),
-            Arg::block(
-                "count",
-                &[
-                    Arg::new("count", ArgKind::Integer).token("COUNT"),
-                    Arg::word("any", "ANY").optional(),
-                ],
-            )
-            .optional(),
-            Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
+            COUNT,
+            ORDER,
             Arg::new("key", ArgKind::Key).token("STORE").optional(),
             Arg::new("key", ArgKind::Key).token("STOREDIST").optional(),
         ],
@@ -96,27 +82,12 @@ pub static GEORADIUS_RO: Command = Command {
             Arg::new("longitude", ArgKind::Double),
             Arg::new("latitude", ArgKind::Double),
             Arg::new("radius", ArgKind::Double),
-            Arg::one_of(
-                "unit",
-                &[
-                    Arg::word("m", "M"),
-                    Arg::word("km", "KM"),
-                    Arg::word("ft", "FT"),
-                    Arg::word("mi", "MI"),
-                ],
-            ),
+            UNIT,
             Arg::word("withcoord", "WITHCOORD").optional(),
             Arg::word("withdist", "WITHDIST").optional(),
             Arg::word("withhash", "WITHHASH").optional(),
-            Arg::block(
-                "count",
-                &[
-                    Arg::new("count", ArgKind::Integer).token("COUNT"),
-                    Arg::word("any", "ANY").optional(),
-                ],
-            )
-            .optional(),
-            Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
+            COUNT,
+            ORDER,
         ],
         examples: &[
             ("GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania", "(integer) 2"),
@@ -160,27 +131,12 @@ pub static GEORADIUSBYMEMBER: Command = Command {
             Arg::new("key", ArgKind::Key),
             Arg::new("member", ArgKind::String),
             Arg::new("radius", ArgKind::Double),
-            Arg::one_of(
-                "unit",
-                &[
-                    Arg::word("m", "M"),
-                    Arg::word("km", "KM"),
-                    Arg::word("ft", "FT"),
-                    Arg::word("mi", "MI"),
-                ],
-            ),
+            UNIT,
             Arg::word("withcoord", "WITHCOORD").optional(),
             Arg::word("withdist", "WITHDIST").optional(),
             Arg::word("withhash", "WITHHASH").optional(),
-            Arg::block(
-                "count",
-                &[
-                    Arg::new("count", ArgKind::Integer).token("COUNT"),
-                    Arg::word("any", "ANY").optional(),
-                ],
-            )
-            .optional(),
-            Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
+            COUNT,
+            ORDER,
             Arg::new("key", ArgKind::Key).token("STORE").optional(),
             Arg::new("key", ArgKind::Key).token("STOREDIST").optional(),
         ],
@@ -215,27 +171,12 @@ pub static GEORADIUSBYMEMBER_RO: Command = Command {
             Arg::new("key", ArgKind::Key),
             Arg::new("member", ArgKind::String),
             Arg::new("radius", ArgKind::Double),
-            Arg::one_of(
-                "unit",
-                &[
-                    Arg::word("m", "M"),
-                    Arg::word("km", "KM"),
-                    Arg::word("ft", "FT"),
-                    Arg::word("mi", "MI"),
-                ],
-            ),
+            UNIT,
             Arg::word("withcoord", "WITHCOORD").optional(),
             Arg::word("withdist", "WITHDIST").optional(),
             Arg::word("withhash", "WITHHASH").optional(),
-            Arg::block(
-                "count",
-                &[
-                    Arg::new("count", ArgKind::Integer).token("COUNT"),
-                    Arg::word("any", "ANY").optional(),
-                ],
-            )
-            .optional(),
-            Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
+            COUNT,
+            ORDER,
         ],
         examples: &[
             ("GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania", "(integer) 2"),

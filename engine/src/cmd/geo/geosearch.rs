@@ -2,6 +2,7 @@
 
 use super::query::Form;
 use super::search::run;
+use super::{BY, COUNT, FROM};
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
@@ -21,65 +22,10 @@ pub static GEOSEARCH: Command = Command {
         summary: "Returns the places in a circle or a box.",
         args: &[
             Arg::new("key", ArgKind::Key),
-            Arg::one_of(
-                "from",
-                &[
-                    Arg::new("member", ArgKind::String).token("FROMMEMBER"),
-                    Arg::block(
-                        "longitude_latitude",
-                        &[
-                            Arg::new("longitude", ArgKind::Double),
-                            Arg::new("latitude", ArgKind::Double),
-                        ],
-                    )
-                    .token("FROMLONLAT"),
-                ],
-            ),
-            Arg::one_of(
-                "by",
-                &[
-                    Arg::block(
-                        "circle",
-                        &[
-                            Arg::new("radius", ArgKind::Double).token("BYRADIUS"),
-                            Arg::one_of(
-                                "unit",
-                                &[
-                                    Arg::word("m", "M"),
-                                    Arg::word("km", "KM"),
-                                    Arg::word("ft", "FT"),
-                                    Arg::word("mi", "MI"),
-                                ],
-                            ),
-                        ],
-                    ),
-                    Arg::block(
-                        "box",
-                        &[
-                            Arg::new("width", ArgKind::Double).token("BYBOX"),
-                            Arg::new("height", ArgKind::Double),
-                            Arg::one_of(
-                                "unit",
-                                &[
-                                    Arg::word("m", "M"),
-                                    Arg::word("km", "KM"),
-                                    Arg::word("ft", "FT"),
-                                    Arg::word("mi", "MI"),
-                                ],
-                            ),
-                        ],
-                    ),
-                ],
-            ),
-            Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
-            Arg::block(
-                "count",
-                &[
-                    Arg::new("count", ArgKind::Integer).token("COUNT"),
-                    Arg::word("any", "ANY").optional(),
-                ],
-            )
-            .optional(),
+            FROM,
+            BY,
+            ORDER,
+            COUNT,
             Arg::word("withcoord", "WITHCOORD").optional(),
             Arg::word("withdist", "WITHDIST").optional(),
             Arg::word("withhash", "WITHHASH").optional(),
@@ -121,65 +67,10 @@ pub static GEOSEARCHSTORE: Command = Command {
         args: &[
             Arg::new("destination", ArgKind::Key),
             Arg::new("source", ArgKind::Key),
-            Arg::one_of(
-                "from",
-                &[
-                    Arg::new("member", ArgKind::String).token("FROMMEMBER"),
-                    Arg::block(
-                        "longitude_latitude",
-                        &[
-                            Arg::new("longitude", ArgKind::Double),
-                            Arg::new("latitude", ArgKind::Double),
-                        ],
-                    )
-                    .token("FROMLONLAT"),
-                ],
-            ),
-            Arg::one_of(
-                "by",
-                &[
-                    Arg::block(
-                        "circle",
-                        &[
-                            Arg::new("radius", ArgKind::Double).token("BYRADIUS"),
-                            Arg::one_of(
-                                "unit",
-                                &[
-                                    Arg::word("m", "M"),
-                                    Arg::word("km", "KM"),
-                                    Arg::word("ft", "FT"),
-                                    Arg::word("mi", "MI"),
-                                ],
-                            ),
-                        ],
-                    ),
-                    Arg::block(
-                        "box",
-                        &[
-                            Arg::new("width", ArgKind::Double).token("BYBOX"),
-                            Arg::new("height", ArgKind::Double),
-                            Arg::one_of(
-                                "unit",
-                                &[
-                                    Arg::word("m", "M"),
-                                    Arg::word("km", "KM"),
-                                    Arg::word("ft", "FT"),
-                                    Arg::word("mi", "MI"),
-                                ],
-                            ),
-                        ],
-                    ),
-                ],
-            ),
-            Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
-            Arg::block(
-                "count",
-                &[
-                    Arg::new("count", ArgKind::Integer).token("COUNT"),
-                    Arg::word("any", "ANY").optional(),
-                ],
-            )
-            .optional(),
+            FROM,
+            BY,
+            ORDER,
+            COUNT,
             Arg::word("storedist", "STOREDIST").optional(),
         ],
         examples: &[

@@ -2,7 +2,7 @@
 //!
 //! Effects are those of sorted sets: places are recorded as the scores that they are.
 
-use super::Command;
+use super::{Arg, ArgKind, Command};
 use crate::args::Args;
 use crate::error::{CmdResult, Error};
 use crate::geo::Point;
@@ -33,6 +33,48 @@ pub const COMMANDS: &[&Command] = &[
     &geosearch::GEOSEARCH,
     &geosearch::GEOSEARCHSTORE,
 ];
+
+/// `M | KM | FT | MI`
+const UNIT: Arg = Arg::one_of(
+    "unit",
+    &[Arg::word("m", "M"), Arg::word("km", "KM"), Arg::word("ft", "FT"), Arg::word("mi", "MI")],
+);
+
+/// `[COUNT count [ANY]]`
+const COUNT: Arg = Arg::block(
+    "count",
+    &[Arg::new("count", ArgKind::Integer).token("COUNT"), Arg::word("any", "ANY").optional()],
+)
+.optional();
+
+/// `FROMMEMBER member | FROMLONLAT longitude latitude`
+const FROM: Arg = Arg::one_of(
+    "from",
+    &[
+        Arg::new("member", ArgKind::String).token("FROMMEMBER"),
+        Arg::block(
+            "longitude_latitude",
+            &[Arg::new("longitude", ArgKind::Double), Arg::new("latitude", ArgKind::Double)],
+        )
+        .token("FROMLONLAT"),
+    ],
+);
+
+/// `BYRADIUS radius unit | BYBOX width height unit`
+const BY: Arg = Arg::one_of(
+    "by",
+    &[
+        Arg::block("circle", &[Arg::new("radius", ArgKind::Double).token("BYRADIUS"), UNIT]),
+        Arg::block(
+            "box",
+            &[
+                Arg::new("width", ArgKind::Double).token("BYBOX"),
+                Arg::new("height", ArgKind::Double),
+                UNIT,
+            ],
+        ),
+    ],
+);
 
 /// Metres a unit.
 fn unit_m(text: &[u8]) -> Result<f64, Error> {

@@ -2,10 +2,18 @@
 
 use super::{OPCODE_HDEL, OPCODE_HPEXPIREAT};
 use crate::args::Args;
+use crate::cmd::{Arg, ArgKind};
 use crate::error::Error;
 use crate::keyspace::{Classes, Db};
 use crate::num::parse_i64;
 use crate::types::Hash;
+
+/// `FIELDS numfields field [field ...]`
+pub(super) const FIELDS: Arg = Arg::block(
+    "fields",
+    &[Arg::new("numfields", ArgKind::Integer), Arg::new("field", ArgKind::String).multiple()],
+)
+.token("FIELDS");
 
 /// A count that is no positive number, as HTTL and most others say it.
 pub(super) const NO_COUNT: &str = "ERR Number of fields must be a positive integer";

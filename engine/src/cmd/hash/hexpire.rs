@@ -1,6 +1,7 @@
 //! HEXPIRE, HPEXPIRE, HEXPIREAT and HPEXPIREAT.
 
-use super::{OPCODE_HPEXPIREAT, fields};
+use super::OPCODE_HPEXPIREAT;
+use super::fields::{self, FIELDS};
 use crate::args::Args;
 use crate::cmd::generic::expire::Conditions;
 use crate::cmd::generic::is_past;
@@ -25,24 +26,8 @@ pub static HEXPIRE: Command = Command {
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("seconds", ArgKind::Integer),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::word("nx", "NX"),
-                    Arg::word("xx", "XX"),
-                    Arg::word("gt", "GT"),
-                    Arg::word("lt", "LT"),
-                ],
-            )
-            .optional(),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
+            CONDITION,
+            FIELDS,
         ],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),
@@ -78,24 +63,8 @@ pub static HPEXPIRE: Command = Command {
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("milliseconds", ArgKind::Integer),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::word("nx", "NX"),
-                    Arg::word("xx", "XX"),
-                    Arg::word("gt", "GT"),
-                    Arg::word("lt", "LT"),
-                ],
-            )
-            .optional(),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
+            CONDITION,
+            FIELDS,
         ],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),
@@ -124,24 +93,8 @@ pub static HEXPIREAT: Command = Command {
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("unix-time-seconds", ArgKind::UnixTime),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::word("nx", "NX"),
-                    Arg::word("xx", "XX"),
-                    Arg::word("gt", "GT"),
-                    Arg::word("lt", "LT"),
-                ],
-            )
-            .optional(),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
+            CONDITION,
+            FIELDS,
         ],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),
@@ -170,24 +123,8 @@ pub static HPEXPIREAT: Command = Command {
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("unix-time-milliseconds", ArgKind::UnixTime),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::word("nx", "NX"),
-                    Arg::word("xx", "XX"),
-                    Arg::word("gt", "GT"),
-                    Arg::word("lt", "LT"),
-                ],
-            )
-            .optional(),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
+            CONDITION,
+            FIELDS,
         ],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),

@@ -1,6 +1,6 @@
 //! HGETDEL.
 
-use super::fields::{self, NO_COUNT};
+use super::fields::{self, FIELDS, NO_COUNT};
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
@@ -19,17 +19,7 @@ pub static HGETDEL: Command = Command {
         since: "8.0.0",
         complexity: "O(N) where N is the number of fields named",
         summary: "Returns the values of fields of a hash and removes them.",
-        args: &[
-            Arg::new("key", ArgKind::Key),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
-        ],
+        args: &[Arg::new("key", ArgKind::Key), FIELDS],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),
             ("HGETDEL k FIELDS 2 a none", "1) \"1\" 2) (nil)"),

@@ -1,6 +1,6 @@
 //! HGETEX.
 
-use super::fields::{self, NO_COUNT};
+use super::fields::{self, FIELDS, NO_COUNT};
 use super::hgetdel::reply_values;
 use super::hpersist::persist;
 use crate::args::Args;
@@ -22,28 +22,7 @@ pub static HGETEX: Command = Command {
         since: "8.0.0",
         complexity: "O(N) where N is the number of fields named",
         summary: "Returns the values of fields of a hash and changes when they expire.",
-        args: &[
-            Arg::new("key", ArgKind::Key),
-            Arg::one_of(
-                "expiration",
-                &[
-                    Arg::new("seconds", ArgKind::Integer).token("EX"),
-                    Arg::new("milliseconds", ArgKind::Integer).token("PX"),
-                    Arg::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT"),
-                    Arg::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT"),
-                    Arg::word("persist", "PERSIST"),
-                ],
-            )
-            .optional(),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
-        ],
+        args: &[Arg::new("key", ArgKind::Key), EXPIRY_OR_PERSIST, FIELDS],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),
             ("HGETEX k EX 100 FIELDS 2 a none", "1) \"1\" 2) (nil)"),

@@ -1,7 +1,7 @@
 //! HPERSIST.
 
 use super::OPCODE_HPERSIST;
-use super::fields::{self, NO_COUNT};
+use super::fields::{self, FIELDS, NO_COUNT};
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
@@ -21,17 +21,7 @@ pub static HPERSIST: Command = Command {
         since: "7.4.0",
         complexity: "O(N) where N is the number of fields named",
         summary: "Lets fields of a hash not expire any more.",
-        args: &[
-            Arg::new("key", ArgKind::Key),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
-        ],
+        args: &[Arg::new("key", ArgKind::Key), FIELDS],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),
             ("HEXPIRE k 100 FIELDS 1 a", "1) (integer) 1"),

@@ -26,17 +26,7 @@ pub static HSETEX: Command = Command {
             Arg::new("key", ArgKind::Key),
             Arg::one_of("condition", &[Arg::word("fnx", "FNX"), Arg::word("fxx", "FXX")])
                 .optional(),
-            Arg::one_of(
-                "expiration",
-                &[
-                    Arg::new("seconds", ArgKind::Integer).token("EX"),
-                    Arg::new("milliseconds", ArgKind::Integer).token("PX"),
-                    Arg::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT"),
-                    Arg::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT"),
-                    Arg::word("keepttl", "KEEPTTL"),
-                ],
-            )
-            .optional(),
+            EXPIRY_OR_KEEP,
             Arg::block(
                 "fields",
                 &[

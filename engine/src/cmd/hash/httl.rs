@@ -1,6 +1,6 @@
 //! HTTL, HPTTL, HEXPIRETIME and HPEXPIRETIME.
 
-use super::fields::{self, NO_COUNT};
+use super::fields::{self, FIELDS, NO_COUNT};
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
@@ -19,17 +19,7 @@ pub static HTTL: Command = Command {
         since: "7.4.0",
         complexity: "O(N) where N is the number of fields named",
         summary: "Returns how many seconds fields of a hash have left.",
-        args: &[
-            Arg::new("key", ArgKind::Key),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
-        ],
+        args: &[Arg::new("key", ArgKind::Key), FIELDS],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),
             ("HEXPIRE k 100 FIELDS 1 a", "1) (integer) 1"),
@@ -55,17 +45,7 @@ pub static HPTTL: Command = Command {
         since: "7.4.0",
         complexity: "O(N) where N is the number of fields named",
         summary: "Returns how many milliseconds fields of a hash have left.",
-        args: &[
-            Arg::new("key", ArgKind::Key),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
-        ],
+        args: &[Arg::new("key", ArgKind::Key), FIELDS],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),
             ("HEXPIRE k 100 FIELDS 1 a", "1) (integer) 1"),
@@ -89,17 +69,7 @@ pub static HEXPIRETIME: Command = Command {
         since: "7.4.0",
         complexity: "O(N) where N is the number of fields named",
         summary: "Returns when fields of a hash expire, in seconds since 1970.",
-        args: &[
-            Arg::new("key", ArgKind::Key),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
-        ],
+        args: &[Arg::new("key", ArgKind::Key), FIELDS],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),
             ("HEXPIREAT k 33177117420 FIELDS 1 a", "1) (integer) 1"),
@@ -123,17 +93,7 @@ pub static HPEXPIRETIME: Command = Command {
         since: "7.4.0",
         complexity: "O(N) where N is the number of fields named",
         summary: "Returns when fields of a hash expire, in milliseconds since 1970.",
-        args: &[
-            Arg::new("key", ArgKind::Key),
-            Arg::block(
-                "fields",
-                &[
-                    Arg::new("numfields", ArgKind::Integer),
-                    Arg::new("field", ArgKind::String).multiple(),
-                ],
-            )
-            .token("FIELDS"),
-        ],
+        args: &[Arg::new("key", ArgKind::Key), FIELDS],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),
             ("HEXPIREAT k 33177117420 FIELDS 1 a", "1) (integer) 1"),

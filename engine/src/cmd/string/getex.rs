@@ -20,20 +20,7 @@ pub static GETEX: Command = Command {
         group: Group::String,
         since: "6.2.0",
         summary: "Returns the string under a key and changes when it expires.",
-        args: &[
-            Arg::new("key", ArgKind::Key),
-            Arg::one_of(
-                "expiration",
-                &[
-                    Arg::new("seconds", ArgKind::Integer).token("EX"),
-                    Arg::new("milliseconds", ArgKind::Integer).token("PX"),
-                    Arg::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT"),
-                    Arg::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT"),
-                    Arg::word("persist", "PERSIST"),
-                ],
-            )
-            .optional(),
-        ],
+        args: &[Arg::new("key", ArgKind::Key), EXPIRY_OR_PERSIST],
         examples: &[
             ("SET k v", "OK"),
             ("GETEX k EX 100", "\"v\""),

@@ -36,17 +36,7 @@ pub static SET: Command = Command {
             Arg::new("value", ArgKind::String),
             Arg::one_of("condition", &[Arg::word("nx", "NX"), Arg::word("xx", "XX")]).optional(),
             Arg::word("get", "GET").optional(),
-            Arg::one_of(
-                "expiration",
-                &[
-                    Arg::new("seconds", ArgKind::Integer).token("EX"),
-                    Arg::new("milliseconds", ArgKind::Integer).token("PX"),
-                    Arg::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT"),
-                    Arg::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT"),
-                    Arg::word("keepttl", "KEEPTTL"),
-                ],
-            )
-            .optional(),
+            EXPIRY_OR_KEEP,
         ],
         examples: &[
             ("SET k hello", "OK"),

@@ -60,7 +60,7 @@ pub static SORT: Command = Command {
             .token("LIMIT")
             .optional(),
             Arg::new("pattern", ArgKind::Pattern).token("GET").optional().multiple_token(),
-            Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
+            ORDER,
             Arg::word("sorting", "ALPHA").optional(),
             Arg::new("destination", ArgKind::Key).token("STORE").optional(),
         ],
@@ -118,7 +118,7 @@ pub static SORT_RO: Command = Command {
             .token("LIMIT")
             .optional(),
             Arg::new("pattern", ArgKind::Pattern).token("GET").optional().multiple_token(),
-            Arg::one_of("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
+            ORDER,
             Arg::word("sorting", "ALPHA").optional(),
         ],
         examples: &[
