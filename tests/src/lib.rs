@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   tests/tests/*.rs ──> server (a real process)  ──> resp (bytes over TCP)
+//!   tests/tests/programs ──> programs (Python, Node.js) ──> server
 //!   xtask crash      ──> crash::{worker, oracle}  ──> server, resp
 //!   xtask race       ──> server, resp
 //! ```
@@ -20,6 +21,7 @@
 )]
 
 pub mod crash;
+pub mod programs;
 pub mod resp;
 pub mod script;
 pub mod server;

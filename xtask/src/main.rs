@@ -11,6 +11,7 @@ mod conformance;
 mod crash;
 mod docs;
 mod fuzz;
+mod programs;
 mod race;
 mod step;
 mod test;
@@ -36,6 +37,8 @@ enum Command {
     Race(race::Options),
     /// Redis's own test suite, beside what passes on redis-server; writes docs/compatibility.md
     Conformance(conformance::Options),
+    /// Installs the client libraries, in Python and for Node.js, whose programs the tests run
+    Programs,
     /// kill -9 under load, again and again, with a check of every acknowledged write
     Crash(crash::Options),
     /// cargo-fuzz targets
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Race(options) => race::run(&options),
         Command::Conformance(options) => conformance::run(&options),
+        Command::Programs => programs::run(),
         Command::Crash(options) => crash::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Docs(options) => docs::run(&options),

@@ -42,12 +42,17 @@ pub(crate) fn install(programs: &[(&str, &str)]) -> Result<(), String> {
         println!("programs: all there");
         return Ok(());
     }
-    println!("missing, installing with apt-get: {}", missing.join(" "));
+    install_packages(&missing)
+}
+
+/// Installs Debian packages; says which.
+pub(crate) fn install_packages(packages: &[&str]) -> Result<(), String> {
+    println!("missing, installing with apt-get: {}", packages.join(" "));
     check(Command::new("apt-get").args(["update", "-qq"]))?;
     check(
         Command::new("apt-get")
             .args(["install", "-y", "-qq", "--no-install-recommends"])
-            .args(&missing)
+            .args(packages)
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )
 }

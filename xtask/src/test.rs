@@ -3,6 +3,7 @@
 //! Invariant: everything but `redis-server` and its tools comes from this repository and the crates it names.
 
 use clap::Args;
+use ringstone_tests::programs::REQUIRED;
 use ringstone_tests::server::{Binary, target_dir};
 
 use crate::step::{Steps, cargo, check, install, works};
@@ -44,9 +45,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 
 type Step = fn(&Options) -> Result<(), String>;
 
-fn steps_of() -> [(&'static str, Step); 8] {
+fn steps_of() -> [(&'static str, Step); 9] {
     [
         ("programs to compare with", |_| install(PROGRAMS)),
+        ("client libraries", |_| crate::programs::run()),
         ("formatting", |_| check(&mut cargo(&["fmt", "--all", "--check"]))),
         ("lints", |_| {
             check(&mut cargo(&[
@@ -88,7 +90,7 @@ fn tests() -> Result<(), String> {
         );
         cargo(&["test", "--workspace", "--lib", "--bins", "--tests"])
     };
-    check(command.env("RINGSTONE_BIN", server))
+    check(command.env("RINGSTONE_BIN", server).env(REQUIRED, "python node"))
 }
 
 fn crash_loop(options: &Options) -> Result<(), String> {
