@@ -30,7 +30,7 @@ use crate::tx::Transactions;
 pub type ShardRef = Rc<RefCell<Shard>>;
 
 /// Messages taken from each peer in one pass.
-const MESSAGES_A_PASS: usize = 512;
+const MESSAGES_A_PASS: usize = crate::rt::mesh::RING_LEN;
 
 /// One shard.
 pub struct Shard {
@@ -191,6 +191,9 @@ impl Shard {
         };
         self.now_ms = crate::rt::clock::unix_ms();
         worked |= self.make_room();
+        // Before what clients have sent: who sent it may know by now what another shard did, and so must this one (a message
+        // to a subscriber comes before the reply to an UNSUBSCRIBE that was sent after PUBLISH was answered).
+        worked |= self.receive();
         for completion in completions.drain(..) {
             self.on_completion(completion);
         }
@@ -199,7 +202,6 @@ impl Shard {
             call(self);
             worked = true;
         }
-        worked |= self.receive();
         if !self.tx.stalled.is_empty() && !self.commit.is_stalled() {
             worked |= self.retry_stalled();
         }

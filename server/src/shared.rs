@@ -33,6 +33,8 @@ pub struct Shared {
     pub monitors: AtomicUsize,
     /// Shards on which somebody observes what is written.
     pub observers: AtomicUsize,
+    /// Clients that wait for keys of several shards.
+    pub waits_on_several: AtomicUsize,
     /// Connections of all shards.
     pub clients: AtomicUsize,
     /// Every parameter's value and where it came from.
@@ -197,6 +199,7 @@ impl Shared {
             next_remembered: crate::measure::remembered::NextIds::default(),
             monitors: AtomicUsize::new(0),
             observers: AtomicUsize::new(0),
+            waits_on_several: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
             config: Mutex::new(config),
             users: Mutex::new(Arc::new(Users::new(None))),

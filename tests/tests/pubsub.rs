@@ -315,3 +315,20 @@ fn client_reply_off_does_not_keep_pushes_back() {
         assert_eq!(conn.line("ECHO x").text(), "x");
     }
 }
+
+#[test]
+fn what_was_published_comes_before_the_reply_to_a_later_unsubscribe() {
+    for (_home, server) in all() {
+        let (mut publisher, mut subscribers) = (server.conn(), spread(&server));
+        for round in 0..12 {
+            for conn in &mut subscribers {
+                conn.line("SUBSCRIBE news");
+                let message = round.to_string();
+                assert_eq!(publisher.line(&format!("PUBLISH news {message}")).int(), Some(1));
+                conn.send_raw(&encode(&["UNSUBSCRIBE", "news"])).unwrap();
+                assert_eq!(next(conn), ["message", "news", &message]);
+                assert_eq!(next(conn)[0], "unsubscribe");
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringstone_engine::cmd::blocking::Block;
@@ -108,7 +109,11 @@ impl Shard {
         if let Some(deadline) = waiting.deadline_ms {
             self.blocked.home.deadlines.remove(&(deadline, waiting.id));
         }
-        for owner in self.owners_of(waiting) {
+        let owners = self.owners_of(waiting);
+        if owners.len() > 1 {
+            self.shared.waits_on_several.fetch_sub(1, Ordering::AcqRel);
+        }
+        for owner in owners {
             let waiting = Arc::clone(waiting);
             self.call(owner, move |there| there.unregister(&waiting));
         }
@@ -207,8 +212,9 @@ impl Shard {
             let mut this = me.borrow_mut();
             this.now_ms = crate::rt::clock::unix_ms();
             if this.blocked.home.timer_ms == Some(until_ms) {
+                // The pass ends what is late and starts the next timer. Started here it would be due at once, again and again,
+                // and the pass would not get its turn.
                 this.blocked.home.timer_ms = None;
-                this.start_timer();
             }
             this.wake();
         });

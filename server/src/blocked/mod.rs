@@ -147,7 +147,11 @@ impl Shard {
         }
         let waiting = self.new_waiting(asker, block);
         self.begin_wait(Arc::clone(&waiting));
-        for owner in self.owners_of(&waiting) {
+        let owners = self.owners_of(&waiting);
+        if owners.len() > 1 {
+            self.shared.waits_on_several.fetch_add(1, Ordering::AcqRel);
+        }
+        for owner in owners {
             let waiting = Arc::clone(&waiting);
             self.call(owner, move |there| there.register(&waiting));
         }

@@ -240,9 +240,10 @@ impl Shard {
             }
         };
         self.remember_there(origin, conn, entry, args.as_args(), bytes.len());
-        self.commit.send_when_safe(batch, origin, Msg::HopReply { conn, number, bytes });
+        // First who waits for the keys, then the reply: with that the client's next command runs.
         self.observe();
         self.tracking.caller = None;
+        self.commit.send_when_safe(batch, origin, Msg::HopReply { conn, number, bytes });
     }
 
     /// The answer of another shard has come.

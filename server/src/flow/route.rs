@@ -7,6 +7,8 @@
 //! | on several shards | a transaction: the keys are lent to this shard (`tx`) |
 //! | the whole keyspace | a part on every shard at one instant (`tx`) |
 
+use std::sync::atomic::Ordering;
+
 use ringstone_engine::cmd::{Flags, Scope};
 use ringstone_engine::{ArgBuf, Args, Error, Tree};
 use smallvec::SmallVec;
@@ -104,7 +106,10 @@ impl Shard {
     ) {
         self.stats.hops += 1;
         let number = conn.expect_reply();
-        if entry.spec.flags.contains(Flags::BLOCKING) {
+        // Who waits for keys of several shards is served by the first of a client's writes, not by a later one that overtook it.
+        let is_first = entry.spec.flags.contains(Flags::WRITE)
+            && self.shared.waits_on_several.load(Ordering::Acquire) > 0;
+        if is_first || entry.spec.flags.contains(Flags::BLOCKING) {
             conn.stand_by_hop(number);
         }
         let (origin, id, db, resp3) = (self.index, conn.id, conn.db, conn.resp3);

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering, fence};
 use super::ring::wake_eventfd;
 
 /// Messages that one ring holds; more wait in the sender's own queue.
-const RING_LEN: usize = 4096;
+pub const RING_LEN: usize = 4096;
 
 /// What all shards know of each other.
 pub struct Peers {

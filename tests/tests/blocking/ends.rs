@@ -139,3 +139,23 @@ fn replies_that_nobody_wants_are_left_out() {
         }
     });
 }
+
+/// Processor time that a process has taken, in hundredths of a second.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn a_wait_whose_time_is_up_takes_no_processor_time() {
+    on_servers(|server| {
+        let mut conn = server.conn();
+        let before = cpu_ticks(server.pid());
+        for _ in 0..20 {
+            assert_eq!(call(&mut conn, "BLPOP nothing:here 0.01"), "nil");
+        }
+        let took = cpu_ticks(server.pid()) - before;
+        assert!(took <= 15, "20 waits took {took} hundredths of a second");
+    });
+}

@@ -111,3 +111,21 @@ fn pushers_and_poppers_lose_and_double_nothing() {
         until_blocked(&server, 0);
     }
 }
+
+/// Although the keys are on different shards, and the writes in one pipeline.
+#[test]
+fn the_first_of_a_client_s_writes_serves_who_waits_for_several_keys() {
+    crate::on_servers(|server| {
+        let mut writers: Vec<_> = (0..4).map(|_| server.conn()).collect();
+        for round in 0..8 {
+            for (n, writer) in writers.iter_mut().enumerate() {
+                let (first, second) = if (round + n) % 2 == 0 { ("a", "b") } else { ("b", "a") };
+                let mut popper = waiting(server, "BLPOP a b 0", 0);
+                let pushes = [vec!["RPUSH", first, "1"], vec!["RPUSH", second, "2"]];
+                writer.pipeline(&pushes).unwrap();
+                assert_eq!(read(&mut popper), format!("[{first}, 1]"));
+                assert_eq!(call(writer, "DEL a b"), "1");
+            }
+        }
+    });
+}
