@@ -1,13 +1,15 @@
-//! What the suites share: a server to start and stop, a tiny client, the crash loop with its oracle, the simulator.
+//! What the suites share: a server to start and stop, a tiny client, the crash loop with its oracle, random commands, the
+//! simulator.
 //!
 //! ```text
 //!   tests/tests/*.rs ──> server (a real process)  ──> resp (bytes over TCP)
 //!   tests/tests/programs ──> programs (Python, Node.js) ──> server
 //!   xtask crash      ──> crash::{worker, oracle}  ──> server, resp
 //!   xtask race       ──> server, resp
+//!   fuzz targets     ──> generate (commands)
 //! ```
 //!
-//! Invariant: nobody but xtask, itself a leaf, imports this crate.
+//! Invariant: nobody but xtask and the fuzz targets, leaves themselves, imports this crate.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +23,7 @@
 )]
 
 pub mod crash;
+pub mod generate;
 pub mod programs;
 pub mod resp;
 pub mod script;

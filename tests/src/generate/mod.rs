@@ -9,7 +9,7 @@
 
 mod words;
 
-use ringstone_engine::cmd::{self, Arg, ArgKind, Command, Group, Spec};
+use ringstone_engine::cmd::{self, Arg, ArgKind, Command, Flags, Group, Scope, Spec};
 
 use crate::sim::Rng;
 
@@ -69,7 +69,11 @@ impl Generator {
 
     /// The next command.
     pub fn command(&mut self, choices: &mut dyn Choices) -> Line {
-        let command = self.table[choices.below(self.table.len())];
+        let mut command = self.table[choices.below(self.table.len())];
+        // FLUSHALL and its like leave nothing to work with.
+        if is_sweeping(&command.spec) && !choices.one_in(10) {
+            command = self.table[choices.below(self.table.len())];
+        }
         let words = command.spec.name.split('|').map(|word| word.as_bytes().to_vec()).collect();
         let group = command.spec.group;
         let mut line = Draft { generator: self, choices, group, words, pending: None, many: None };
@@ -79,6 +83,10 @@ impl Generator {
         tame(&command.spec, &mut words);
         (command, words)
     }
+}
+
+fn is_sweeping(spec: &Spec) -> bool {
+    spec.flags.contains(Flags::WRITE) && matches!(spec.scope, Scope::All(_))
 }
 
 /// Asked for billions of random elements with repetition, Redis, too, answers for hours.

@@ -133,7 +133,7 @@ impl Draft<'_> {
                 self.pick(&["0", "-1", "1", "3", "-inf", "+inf", "(2", "-", "+", "[m1", "(m5"])
             }
             "min" | "max" => self.pick(&["-", "+", "[m1", "(m5", "[m3"]),
-            "group" | "groupname" => self.pick(&["g1", "g2"]),
+            "group" | "groupname" => self.pick(&["g1", "g1", "g2"]),
             "consumer" | "consumername" => self.pick(&["c1", "c2", "c3"]),
             "min-idle-time" => self.pick(&["0"]),
             "encoding" => self.pick(&["u8", "i8", "u4", "i16", "u32", "i64", "u63", "i5", "u1"]),
@@ -163,7 +163,7 @@ impl Draft<'_> {
     fn member(&mut self) -> Vec<u8> {
         match self.many {
             // Numbers only, or words: sets keep them differently.
-            Some(n) if self.words.len() % 2 == 0 => n.to_string().into(),
+            Some(n) if self.words.len().is_multiple_of(2) => n.to_string().into(),
             Some(n) => format!("m{n}").into(),
             None if self.choices.one_in(3) => self.choices.below(12).to_string().into(),
             None => format!("m{}", self.choices.below(12)).into(),
