@@ -130,6 +130,8 @@ pub struct Conn {
     pub blocked: bool,
     /// Place of a reply from another shard, where its command may wait; this connection stands by until then.
     blocking_hop: Option<u64>,
+    /// Place of the reply that a task of this shard works on.
+    task_reply: Option<u64>,
     /// To be closed behind the answer to the command at hand, which a task is working on.
     pub close_when_answered: bool,
     /// To be closed when all replies have left.
@@ -199,6 +201,7 @@ impl Conn {
             commands: 0,
             blocked: false,
             blocking_hop: None,
+            task_reply: None,
             close_when_answered: false,
             close_after_reply: false,
             closing: false,
@@ -278,9 +281,7 @@ impl Conn {
     /// The reply that was written since `mark` must wait for `batch`.
     pub fn hold_since(&mut self, mark: usize, batch: BatchId) {
         if self.pending.is_empty() {
-            if self.holds.back().is_none_or(|hold| hold.batch < batch) {
-                self.holds.push_back(Hold { from: self.taken + mark as u64, batch });
-            }
+            self.hold_output(mark, batch);
         } else if let Some(Pending::Ready { batch: held, .. }) = self.pending.back_mut() {
             *held = (*held).max(batch);
         }
@@ -326,6 +327,26 @@ impl Conn {
         }
     }
 
+    /// A task works on the command at hand. Its reply has its place already, so that whatever the connection is told meanwhile
+    /// comes behind it: of a change behind what was read before the change.
+    pub fn stand_by_task(&mut self) {
+        self.blocked = true;
+        self.task_reply = Some(self.expect_reply());
+    }
+
+    /// The task has found that the command waits for keys: as [`Conn::hop_waits`].
+    pub fn task_waits(&mut self) {
+        if let Some(number) = self.task_reply.take() {
+            self.blocking_hop = Some(number);
+            self.hop_waits(number);
+        }
+    }
+
+    /// The place of the reply that is there now, if one was kept for it.
+    pub fn take_task_reply(&mut self) -> Option<u64> {
+        self.task_reply.take()
+    }
+
     /// Replies that are still with other shards, or behind such.
     pub fn pending_len(&self) -> usize {
         self.pending.len()
@@ -333,20 +354,55 @@ impl Conn {
 
     /// Fills the place `number`, and moves what is in turn now to the output.
     pub fn fill_reply(&mut self, number: u64, bytes: Vec<u8>) {
+        self.fill_place(number, bytes, 0);
+        self.move_ready();
+    }
+
+    /// The same with a reply that is still to be written, and has to wait for `batch`.
+    pub fn write_reply_at(
+        &mut self,
+        number: u64,
+        batch: BatchId,
+        write: impl FnOnce(&mut Vec<u8>, bool),
+    ) {
+        if number == self.pending_first
+            && matches!(self.pending.front(), Some(Pending::Waiting { wanted: true }))
+        {
+            self.pending.pop_front();
+            self.pending_first += 1;
+            let mark = self.out.len();
+            write(&mut self.out, self.resp3);
+            self.hold_output(mark, batch);
+        } else {
+            let mut bytes = Vec::new();
+            write(&mut bytes, self.resp3);
+            self.fill_place(number, bytes, batch);
+        }
+        self.move_ready();
+    }
+
+    fn fill_place(&mut self, number: u64, bytes: Vec<u8>, batch: BatchId) {
         let at = number.checked_sub(self.pending_first).and_then(|at| usize::try_from(at).ok());
         if let Some(slot) = at.and_then(|at| self.pending.get_mut(at)) {
             let wanted = !matches!(slot, Pending::Waiting { wanted: false });
             let bytes = if wanted { bytes } else { Vec::new() };
-            *slot = Pending::Ready { bytes, batch: 0 };
+            *slot = Pending::Ready { bytes, batch };
         }
+    }
+
+    fn move_ready(&mut self) {
         while let Some(Pending::Ready { .. }) = self.pending.front() {
             let Some(Pending::Ready { bytes, batch }) = self.pending.pop_front() else { break };
             self.pending_first += 1;
             let mark = self.out.len();
             self.out.extend_from_slice(&bytes);
-            if batch > 0 && self.holds.back().is_none_or(|hold| hold.batch < batch) {
-                self.holds.push_back(Hold { from: self.taken + mark as u64, batch });
-            }
+            self.hold_output(mark, batch);
+        }
+    }
+
+    fn hold_output(&mut self, mark: usize, batch: BatchId) {
+        if batch > 0 && self.holds.back().is_none_or(|hold| hold.batch < batch) {
+            self.holds.push_back(Hold { from: self.taken + mark as u64, batch });
         }
     }
 
@@ -366,12 +422,12 @@ impl Conn {
 
     /// Replies that are out of turn: how many, and their bytes.
     pub fn pending_output(&self) -> (usize, usize) {
-        let bytes = self.pending.iter().map(|p| match p {
-            Pending::Ready { bytes, .. } => bytes.capacity(),
-            Pending::Waiting { .. } => 0,
+        let ready = self.pending.iter().filter_map(|p| match p {
+            Pending::Ready { bytes, .. } => Some(bytes.capacity()),
+            Pending::Waiting { .. } => None,
         });
-        let frames = self.pending.capacity() * size_of::<Pending>();
-        (self.pending.len(), bytes.sum::<usize>() + frames)
+        let (count, bytes) = ready.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
+        (count, bytes + count * size_of::<Pending>())
     }
 
     /// Bytes of the commands queued behind MULTI.

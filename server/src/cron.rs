@@ -31,6 +31,9 @@ pub async fn run(shard: ShardRef) {
             return;
         }
         shard.borrow_mut().tick();
+        if shard.borrow().is_cron_paused {
+            continue;
+        }
         if ticks.is_multiple_of(hz) {
             shard.borrow_mut().each_second();
         }

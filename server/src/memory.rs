@@ -22,8 +22,9 @@ pub struct Usage {
 pub fn usage() -> Usage {
     // The counters are cached until the epoch moves on.
     let _ = epoch::advance();
+    let allocated = stats::allocated::read().unwrap_or(0);
     Usage {
-        allocated: stats::allocated::read().unwrap_or(0),
+        allocated: allocated.saturating_sub(crate::rt::allocator::cached_bytes()),
         active: stats::active::read().unwrap_or(0),
         resident: stats::resident::read().unwrap_or(0),
     }

@@ -6,7 +6,8 @@ use ringstone_engine::{ArgBuf, Effects, Tree};
 use crate::conn::ConnId;
 use crate::shard::Shard;
 use crate::table::Entry;
-use crate::tracking::Caller;
+use crate::tracking::{Author, Caller};
+use crate::tx::held::{LentEntry, ReadKeys};
 
 /// A command for the shard that owns its keys.
 pub struct Hop {
@@ -89,6 +90,22 @@ impl TxDone {
 /// A closure that runs on another shard.
 pub type Call = Box<dyn FnOnce(&mut Shard) + Send>;
 
+/// The end of a transaction, for a shard that has granted it something.
+pub struct TxEnd {
+    /// The transaction.
+    pub number: u64,
+    /// Its place in the log, if it is there.
+    pub gsn: Option<u64>,
+    /// Keys that come back, with their databases.
+    pub entries: Vec<LentEntry>,
+    /// Keys that it changed, with their databases, when somebody observes.
+    pub touched: Vec<(usize, Vec<u8>)>,
+    /// Keys that it read, when its client tracks them.
+    pub read: ReadKeys,
+    /// Who changed and read them.
+    pub author: Author,
+}
+
 /// A message.
 pub enum Msg {
     /// Run this and answer.
@@ -130,18 +147,7 @@ pub enum Msg {
         done: TxDone,
     },
     /// The transaction is over: what was lent comes back.
-    TxEnd {
-        /// The transaction.
-        number: u64,
-        /// Its place in the log, if it is there.
-        gsn: Option<u64>,
-        /// Keys that come back, with their databases.
-        entries: Vec<(usize, KeyEntry)>,
-        /// Keys that it changed, with their databases, when somebody observes.
-        touched: Vec<(usize, Vec<u8>)>,
-        /// Who ran it, if it is a client that tracks keys.
-        caller: Option<Caller>,
-    },
+    TxEnd(Box<TxEnd>),
     /// Run this.
     Call(Call),
 }

@@ -110,6 +110,7 @@ impl Shard {
     /// The same for records that are not in the open batch.
     pub(crate) fn observe_records(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() && self.keyspace.effects.is_observed() {
+            self.tracking.set_lapsed(self.keyspace.take_lapsed());
             let (table, databases) = (self.table, self.keyspace.databases());
             each_touched(table, databases, bytes, &mut |touched| self.on_touched(touched));
         }

@@ -98,6 +98,8 @@ pub struct Shard {
     pub snapshot: Option<crate::snapshot::Progress>,
     /// The reactor sleeps in the executor, where only the eventfd reaches it.
     pub(crate) asleep: bool,
+    /// DEBUG PAUSE-CRON.
+    pub is_cron_paused: bool,
     /// No new connections are taken.
     pub stopping: bool,
     completions: Vec<Completion>,
@@ -162,6 +164,7 @@ impl Shard {
                 now_ms: crate::rt::clock::unix_ms(),
                 snapshot: None,
                 asleep: false,
+                is_cron_paused: false,
                 stopping: false,
                 completions: Vec::new(),
                 messages: Vec::new(),
@@ -240,9 +243,7 @@ impl Shard {
             Msg::TxAsk { number, coordinator, work } => self.on_tx_ask(number, coordinator, work),
             Msg::TxRun { number, coordinator, run } => self.on_tx_run(number, coordinator, run),
             Msg::TxDone { number, shard, done } => self.tx.on_done(number, shard, done),
-            Msg::TxEnd { number, gsn, entries, touched, caller } => {
-                self.on_tx_end(number, gsn, entries, &touched, caller)
-            }
+            Msg::TxEnd(end) => self.on_tx_end(*end),
             Msg::Call(call) => call(self),
         }
     }

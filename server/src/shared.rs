@@ -35,6 +35,8 @@ pub struct Shared {
     pub observers: AtomicUsize,
     /// Clients that wait for keys of several shards.
     pub waits_on_several: AtomicUsize,
+    /// Keys of all shards whose readers are noted for CLIENT TRACKING.
+    pub tracked_keys: AtomicUsize,
     /// Connections of all shards.
     pub clients: AtomicUsize,
     /// Every parameter's value and where it came from.
@@ -200,6 +202,7 @@ impl Shared {
             monitors: AtomicUsize::new(0),
             observers: AtomicUsize::new(0),
             waits_on_several: AtomicUsize::new(0),
+            tracked_keys: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
             config: Mutex::new(config),
             users: Mutex::new(Arc::new(Users::new(None))),

@@ -267,6 +267,9 @@ impl Db<'_> {
     fn expire(&mut self, place: Place, key: &[u8]) {
         self.ks.delete(self.index, place);
         self.ks.stats.expired += 1;
+        if self.ks.effects.is_observed() {
+            self.ks.lapsed.push(key.into());
+        }
         self.notify(Classes::EXPIRED, "expired", key);
         self.effect(OPCODE_DEL, &[key]);
     }

@@ -106,6 +106,8 @@ pub struct Keyspace {
     pub effects: Effects,
     /// What happened to keys, for those who want to be told.
     pub events: Events,
+    /// Keys whose time was found to be up, while somebody observes the changes.
+    lapsed: Vec<Box<[u8]>>,
     /// Encoding thresholds.
     pub limits: EncodingLimits,
     /// Counters.
@@ -129,6 +131,7 @@ impl Keyspace {
             hasher: KeyHasher::new(0, 0),
             effects: Effects::default(),
             events: Events::default(),
+            lapsed: Vec::new(),
             limits: EncodingLimits { hash_seed: seed, ..EncodingLimits::default() },
             stats: Stats::default(),
             rng: seed | 1,
@@ -141,6 +144,10 @@ impl Keyspace {
         };
         keyspace.hasher = KeyHasher::new(keyspace.random() ^ seed, keyspace.random());
         keyspace
+    }
+    /// The keys that commands found expired since the last call, while changes are observed: nobody's command removed them.
+    pub fn take_lapsed(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.lapsed)
     }
     /// Number of databases.
     pub fn databases(&self) -> usize {

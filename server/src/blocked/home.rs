@@ -15,6 +15,7 @@ use crate::map::Map;
 use crate::msg::Msg;
 use crate::rt::exec::sleep;
 use crate::shard::Shard;
+use crate::tracking::Note;
 
 /// The longest sleep of a timer, in ms: one that came too early for a later deadline goes away soon.
 const TIMER_MS_MAX: i64 = 1000;
@@ -29,6 +30,8 @@ pub struct Home {
     timer_ms: Option<i64>,
     /// Connections whose wait has ended and whose input has to be looked at.
     resumed: Vec<ConnId>,
+    /// What connections are to be told behind the answer that is on its way.
+    kept: Vec<(ConnId, Note)>,
 }
 
 impl Home {
@@ -50,6 +53,16 @@ impl Home {
     /// True when somebody's time is up.
     pub fn is_due(&self, now_ms: i64) -> bool {
         self.deadlines.first_key_value().is_some_and(|((deadline, _), _)| *deadline < now_ms)
+    }
+
+    /// True while somebody serves this connection: its answer is on its way, or its wait goes on.
+    pub fn is_being_served(&self, id: ConnId) -> bool {
+        self.conns.get(&id).is_some_and(|waiting| waiting.is_claimed())
+    }
+
+    /// Keeps what a connection that is being served is told, until it has its answer.
+    pub(crate) fn keep(&mut self, id: ConnId, note: Note) {
+        self.kept.push((id, note));
     }
 
     fn note_deadline(&mut self, waiting: &Waiting) {
@@ -95,6 +108,7 @@ impl Shard {
     /// Ends the wait of a connection that goes away.
     pub(crate) fn forget_wait(&mut self, conn: &Conn) {
         if let Some(waiting) = self.blocked.home.conns.remove(&conn.id) {
+            self.blocked.home.kept.retain(|(to, _)| *to != conn.id);
             self.abandon(&waiting);
         }
     }
@@ -144,10 +158,20 @@ impl Shard {
         self.end_wait(waiting);
         let Some(mut conn) = self.conns.take(id) else { return };
         self.write_late_reply(&mut conn, bytes, batch);
+        self.tell_kept(&mut conn);
         self.settle(conn);
         // What it has sent meanwhile runs after the command that served it.
         self.blocked.home.resumed.push(id);
         self.wake();
+    }
+
+    fn tell_kept(&mut self, conn: &mut Conn) {
+        let id = conn.id;
+        if self.blocked.home.kept.is_empty() {
+            return;
+        }
+        let notes: Vec<_> = self.blocked.home.kept.extract_if(.., |(to, _)| *to == id).collect();
+        notes.into_iter().for_each(|(_, note)| self.take_note(conn, note));
     }
 
     /// Goes on with connections whose wait has ended.
@@ -191,6 +215,10 @@ impl Shard {
         if self.blocked.home.conns.get(&waiting.conn).is_some_and(|known| known.id == id) {
             self.blocked.home.note_deadline(waiting);
             self.start_timer();
+            if let Some(mut conn) = self.conns.take(waiting.conn) {
+                self.tell_kept(&mut conn);
+                self.conns.put_back(conn);
+            }
         }
     }
 

@@ -26,6 +26,7 @@ use ringstone_engine::{ArgBuf, Args};
 use crate::conn::{Conn, ConnId};
 use crate::shard::Shard;
 use crate::table::Entry;
+use crate::tracking::Caller;
 
 pub use home::Home;
 pub use queue::Queues;
@@ -48,6 +49,8 @@ pub struct Waiting {
     resp3: bool,
     /// It does not count as an access.
     no_touch: bool,
+    /// Who waits, if it is a client that tracks keys, as whoever changes the key that is written.
+    caller: Option<Caller>,
     /// When the time is up, in ms since 1970; none: never.
     deadline_ms: Option<i64>,
     /// What it waits for.
@@ -56,6 +59,11 @@ pub struct Waiting {
 }
 
 impl Waiting {
+    /// Somebody is about to end the wait, or has ended it.
+    fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::Acquire)
+    }
+
     /// True for the one that may end the wait.
     fn claim(&self) -> bool {
         self.claimed.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_ok()
@@ -84,6 +92,8 @@ pub struct Asker<'a> {
     pub resp3: bool,
     /// It does not count as an access.
     pub no_touch: bool,
+    /// The client, if it is one that tracks keys.
+    pub caller: Option<Caller>,
 }
 
 /// A shard's part in all waits.
@@ -98,7 +108,7 @@ pub struct Blocked {
 
 impl Shard {
     fn new_waiting(&mut self, asker: Asker<'_>, block: Block) -> Arc<Waiting> {
-        let Asker { home, conn, entry, args, db, resp3, no_touch } = asker;
+        let Asker { home, conn, entry, args, db, resp3, no_touch, caller } = asker;
         self.blocked.next += 1;
         let shards = self.shards() as u64;
         let timeout_ms = block.timeout_ms.and_then(|ms| i64::try_from(ms).ok());
@@ -111,6 +121,7 @@ impl Shard {
             db,
             resp3,
             no_touch,
+            caller: caller.map(|caller| Caller { remembers: false, ..caller }),
             deadline_ms: timeout_ms.and_then(|ms| self.now_ms.checked_add(ms)),
             block,
             claimed: AtomicBool::new(false),
@@ -126,8 +137,8 @@ impl Shard {
     ) {
         conn.blocked = true;
         let (home, id) = (self.index, conn.id);
-        let (db, resp3, no_touch) = (conn.db, conn.resp3, conn.no_touch);
-        let asker = Asker { home, conn: id, entry, args, db, resp3, no_touch };
+        let (db, resp3, no_touch, caller) = (conn.db, conn.resp3, conn.no_touch, conn.caller(home));
+        let asker = Asker { home, conn: id, entry, args, db, resp3, no_touch, caller };
         let waiting = self.new_waiting(asker, block);
         self.register(&waiting);
         self.begin_wait(waiting);
@@ -142,8 +153,9 @@ impl Shard {
 
     /// A command of a connection of this shard waits for keys of several shards, which a transaction still holds.
     pub(crate) fn wait_on_several(&mut self, asker: Asker<'_>, block: Block) {
-        if self.conns.get(asker.conn).is_none_or(|conn| conn.closing) {
-            return;
+        match self.conns.get(asker.conn) {
+            Some(conn) if !conn.closing => conn.task_waits(),
+            _ => return,
         }
         let waiting = self.new_waiting(asker, block);
         self.begin_wait(Arc::clone(&waiting));

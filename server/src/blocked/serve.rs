@@ -57,6 +57,11 @@ impl Shard {
             return Turn::Pending;
         }
         let mut bytes = Vec::new();
+        let outer = self.tracking.caller;
+        if waiting.block.target().is_some() {
+            // What is written besides is a change of the one who waited; of the rest it was told with the change that serves it.
+            self.tracking.caller = waiting.caller;
+        }
         let (before, began) = (self.keyspace.effects.count(), self.measure.now());
         let result = serve_in(&mut self.keyspace, waiting, key_at, self.now_ms, &mut bytes);
         self.note_call_end(waiting.entry, began, result.as_ref().err());
@@ -64,6 +69,7 @@ impl Shard {
         let wrote = self.keyspace.effects.count() != before;
         let batch = self.batch_of_serve(waiting, key_at, wrote);
         self.observe_changes();
+        self.tracking.caller = outer;
         self.unregister(waiting);
         self.answer_waiting(waiting, bytes, batch);
         Turn::Over
@@ -107,6 +113,7 @@ impl Shard {
         let waiting = Arc::clone(waiting);
         self.queues.spawn(async move {
             let mut held = Held::asked(&me, keys, asked).await;
+            held.set_caller(waiting.caller);
             let mut bytes = Vec::new();
             // Not when its connection has gone meanwhile.
             let is_wanted = me.borrow().blocked.queues.has(&waiting);

@@ -49,6 +49,10 @@ fn debug(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
             let on = parse_i64(args.at(2)).ok_or(Error::NotInteger)? != 0;
             on_all(host, move |shard| shard.keyspace.set_active_expire(on))
         }
+        (b"pause-cron", 3) => {
+            let paused = parse_i64(args.at(2)).ok_or(Error::NotInteger)? != 0;
+            on_all(host, move |shard| shard.is_cron_paused = paused)
+        }
         (b"quicklist-packed-threshold", 3) => packed_threshold(host, args),
         (b"set-disable-deny-scripts", 3) => {
             let on = parse_i64(args.at(2)).ok_or(Error::NotInteger)? != 0;
@@ -92,6 +96,8 @@ fn help(host: &mut Host<'_>) -> Result<Outcome, Error> {
             "    Show low level info about `key` and associated value.",
             "PANIC",
             "    End the process at once, as a bug would; ASSERT, OOM and SEGFAULT do the same.",
+            "PAUSE-CRON <0|1>",
+            "    Setting it to 1 stops what is done every now and then: expiry, slow frees, timeouts, save points.",
             "POPULATE <count> [<prefix>] [<size>]",
             "    Create <count> strings named <prefix>:<number>, \"key\" being the usual prefix, where there are none yet.",
             "PROTOCOL <type>",

@@ -40,11 +40,13 @@ static INFO: HostCommand = HostCommand {
         let wanted: Vec<String> =
             words.map(|word| String::from_utf8_lossy(word).to_ascii_lowercase()).collect();
         let (shared, config) = (host.shard.shared.clone(), host.shard.config.clone());
+        // Before the report takes memory of its own.
+        let memory = crate::memory::usage();
         host.later(move |shard| async move {
             let chosen: Vec<&Section> = SECTIONS.iter().filter(|s| s.is_wanted(&wanted)).collect();
-            let with_calls = chosen.iter().any(|section| section.shown != Shown::Always);
+            let with_calls = chosen.iter().any(|section| section.shown == Shown::All);
             let parts = ask_all(&shard, move |there| there.facts(with_calls)).await;
-            let about = About { all: &Facts::sum(parts), shared: &shared, config: &config };
+            let about = About { all: &Facts::sum(parts), shared: &shared, config: &config, memory };
             let mut out = String::new();
             for section in chosen {
                 if !out.is_empty() {
@@ -63,6 +65,7 @@ struct About<'a> {
     all: &'a Facts,
     shared: &'a Shared,
     config: &'a Config,
+    memory: crate::memory::Usage,
 }
 
 /// When a section is shown.
@@ -70,8 +73,6 @@ struct About<'a> {
 enum Shown {
     /// With `default`, `all` and `everything`.
     Always,
-    /// The same, from the table of calls.
-    AlwaysOfCalls,
     /// With `all` and `everything`, from the table of calls.
     All,
 }
@@ -98,7 +99,7 @@ const SECTIONS: &[Section] = &[
     section(&["cpu"], general::cpu),
     section(&["module_list", "modules"], general::modules),
     Section { shown: Shown::All, ..section(&["commandstats"], stats::commandstats) },
-    Section { shown: Shown::AlwaysOfCalls, ..section(&["errorstats"], stats::errorstats) },
+    section(&["errorstats"], stats::errorstats),
     Section { shown: Shown::All, ..section(&["latencystats"], stats::latencystats) },
     section(&["cluster"], general::cluster),
     section(&["keyspace"], stats::keyspace),

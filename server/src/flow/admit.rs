@@ -44,6 +44,10 @@ impl Shard {
             conn.note_command_begins();
         }
         self.make_room();
+        if self.pubsub.has_late() {
+            // Of keys that had to go for this command it is told before its reply.
+            self.push_late(conn);
+        }
         match self.admit(conn, args) {
             Ok(Admitted { entry, args, .. })
                 if conn.is_queueing() && !crate::tx::multi::runs_in_multi(entry) =>

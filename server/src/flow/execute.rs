@@ -234,8 +234,8 @@ impl Shard {
             Err(block) => {
                 self.observe();
                 self.tracking.caller = None;
-                let asker =
-                    Asker { home: origin, conn, entry, args: args.as_args(), db, resp3, no_touch };
+                let (home, args) = (origin, args.as_args());
+                let asker = Asker { home, conn, entry, args, db, resp3, no_touch, caller };
                 return self.wait_for_hop(asker, number, *block);
             }
         };

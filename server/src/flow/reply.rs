@@ -45,18 +45,15 @@ impl Shard {
 
     /// A command that left the inline path is done: its reply is written and the connection goes on.
     pub(crate) fn finish(&mut self, id: ConnId, reply: &Tree, batch: BatchId) {
-        self.finish_with(id, batch, |conn| {
-            let resp3 = conn.resp3;
-            reply.write_to(&mut RespReply::new(conn.reply_buffer(), resp3));
-        });
+        self.finish_with(id, batch, |out, resp3| reply.write_to(&mut RespReply::new(out, resp3)));
     }
 
     /// The same with a reply that is bytes already.
     pub(crate) fn finish_raw(&mut self, id: ConnId, reply: &[u8], batch: BatchId) {
-        self.finish_with(id, batch, |conn| conn.reply_buffer().extend_from_slice(reply));
+        self.finish_with(id, batch, |out, _| out.extend_from_slice(reply));
     }
 
-    fn finish_with(&mut self, id: ConnId, batch: BatchId, write: impl FnOnce(&mut Conn)) {
+    fn finish_with(&mut self, id: ConnId, batch: BatchId, write: impl FnOnce(&mut Vec<u8>, bool)) {
         let Some(mut conn) = self.conns.take(id) else { return };
         self.write_late(&mut conn, batch, write);
         self.go_on(&mut conn);
@@ -66,16 +63,25 @@ impl Shard {
 
     /// Writes the reply to a connection that was set aside; its next command may run.
     pub(crate) fn write_late_reply(&mut self, conn: &mut Conn, reply: &[u8], batch: BatchId) {
-        self.write_late(conn, batch, |conn| conn.reply_buffer().extend_from_slice(reply));
+        self.write_late(conn, batch, |out, _| out.extend_from_slice(reply));
     }
 
-    fn write_late(&mut self, conn: &mut Conn, batch: BatchId, write: impl FnOnce(&mut Conn)) {
-        let mark = conn.reply_mark();
-        write(conn);
-        if batch > 0 {
-            conn.hold_since(mark, batch);
+    fn write_late(
+        &mut self,
+        conn: &mut Conn,
+        batch: BatchId,
+        write: impl FnOnce(&mut Vec<u8>, bool),
+    ) {
+        if let Some(number) = conn.take_task_reply() {
+            conn.write_reply_at(number, batch, write);
+        } else {
+            let (mark, resp3) = (conn.reply_mark(), conn.resp3);
+            write(conn.reply_buffer(), resp3);
+            if batch > 0 {
+                conn.hold_since(mark, batch);
+            }
+            self.after_reply(conn, mark);
         }
-        self.after_reply(conn, mark);
         conn.blocked = false;
         conn.close_after_reply |= conn.close_when_answered;
         self.mark_dirty(conn);

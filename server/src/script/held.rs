@@ -27,7 +27,7 @@ impl Shard {
     ) -> Result<Outcome, Error> {
         let me = self.me().ok_or(Error::text("ERR the server is shutting down"))?;
         self.stats.transactions += 1;
-        conn.blocked = true;
+        conn.stand_by_task();
         self.queues.spawn(run(me, program));
         Ok(Outcome::Silent)
     }
@@ -200,10 +200,8 @@ impl Session<'_> {
         if !call.entry.spec.flags.contains(Flags::WRITE) {
             return true;
         }
-        let (keys, now_ms) = {
-            let this = held.shard().borrow();
-            (this.lent_keys(call.db, call.entry, call.args), this.now_ms)
-        };
+        let keys = held.shard().borrow().lent_keys(call.db, call.entry, call.args);
+        let now_ms = held.now_ms();
         for (_, db, key) in keys {
             if self.former.iter().any(|(at, known, _)| *at == db && *known == key) {
                 continue;

@@ -286,7 +286,7 @@ impl Shard {
             Acquired::Refused(_) => None,
         };
         drop(receiver);
-        conn.blocked = true;
+        conn.stand_by_task();
         let running = here.announce(self, self.shards() == 1);
         self.scripts_aside += 1;
         self.queues.spawn(go_on(me, here, made, running, lock, task));

@@ -46,6 +46,9 @@ impl Shard {
 
     /// Hands a connection of this shard a message, as soon as it is not at hand.
     fn hand_note(&mut self, client: Client, note: Note) {
+        if self.blocked.home.is_being_served(client.conn) {
+            return self.blocked.home.keep(client.conn, note);
+        }
         match self.conns.take(client.conn) {
             Some(mut conn) => {
                 self.take_note(&mut conn, note);

@@ -15,6 +15,7 @@ mod tracked;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ringstone_engine::Args;
 use ringstone_engine::cmd::Flags;
@@ -50,6 +51,15 @@ pub struct Caller {
     pub remembers: bool,
 }
 
+/// Who changed keys in a transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Author {
+    /// The client that ran it, if it is one that tracks keys.
+    pub caller: Option<Caller>,
+    /// Keys that went by themselves, as their time was up.
+    pub lapsed: Vec<Box<[u8]>>,
+}
+
 /// What clients are told.
 #[derive(Clone, Debug)]
 pub(crate) enum Invalid {
@@ -77,6 +87,8 @@ pub struct Tracking {
     clients: usize,
     /// Who runs the command at hand, if it is one that tracks.
     pub caller: Option<Caller>,
+    /// Keys among the changes at hand that went by themselves.
+    lapsed: Vec<Box<[u8]>>,
     /// All keys of a database have gone in this pass.
     flushed: bool,
     /// A prefix has changed keys.
@@ -89,14 +101,19 @@ impl Tracking {
         self.clients > 0 || !self.tracked.is_empty() || !self.prefixes.is_empty()
     }
 
+    /// What is looked at next was changed by `author`.
+    pub fn set_author(&mut self, author: Author) {
+        (self.caller, self.lapsed) = (author.caller, author.lapsed);
+    }
+
+    /// These keys, among the changes at hand, went by themselves.
+    pub fn set_lapsed(&mut self, keys: Vec<Box<[u8]>>) {
+        self.lapsed = keys;
+    }
+
     /// True when clients are to be told something at the end of the pass.
     pub fn has_news(&self) -> bool {
         self.flushed || self.changed
-    }
-
-    fn flush(&mut self) {
-        self.tracked = Tracked::default();
-        self.flushed = true;
     }
 
     /// Connections that track, keys noted, and notes in all.
@@ -124,25 +141,52 @@ impl Shard {
     /// Notes that `client` has read a key of this shard.
     pub(crate) fn track(&mut self, key: &[u8], client: Client) {
         // What was changed before the read does not concern the reader.
-        self.observe();
-        self.tracking.tracked.add(key, client);
-        self.limit_tracked();
+        self.observe_changes();
+        if self.tracking.tracked.add(key, client) {
+            self.shared.tracked_keys.fetch_add(1, Ordering::Relaxed);
+            self.limit_tracked();
+        }
         self.observers_changed();
     }
 
-    /// Forgets keys when there are more than `tracking-table-max-keys` allows this shard, and tells their readers.
+    /// Forgets keys when there are more than `tracking-table-max-keys` on all shards, and tells their readers: here, as long as
+    /// this shard has more than its share, else where that is so.
     pub(crate) fn limit_tracked(&mut self) {
-        let all = self.config.tracking_table_max_keys;
-        if all == 0 {
-            return;
+        if self.limit_own_tracked() {
+            let index = self.index;
+            (0..self.shards()).filter(|to| *to != index).for_each(|to| {
+                self.call(to, |there| {
+                    there.limit_own_tracked();
+                });
+            });
         }
-        let most = (all / self.shards()).max(1);
-        while self.tracking.tracked.len() > most {
+    }
+
+    /// True when there are still too many.
+    fn limit_own_tracked(&mut self) -> bool {
+        let (most, shards) = (self.config.tracking_table_max_keys, self.shards());
+        if most == 0 {
+            return false;
+        }
+        let share = most / shards + usize::from(self.index < most % shards);
+        while self.shared.tracked_keys.load(Ordering::Relaxed) > most {
+            if self.tracking.tracked.len() <= share {
+                return true;
+            }
             let random =
                 self.keyspace.db(0, self.now_ms, ringstone_engine::keyspace::Mode::Live).random();
-            let Some((key, readers)) = self.tracking.tracked.take_any(random) else { return };
+            let Some((key, readers)) = self.tracking.tracked.take_any(random) else { break };
+            self.shared.tracked_keys.fetch_sub(1, Ordering::Relaxed);
             self.tell(&readers, &Invalid::Keys([Box::from(&*key)].into()), 0);
         }
+        false
+    }
+
+    /// All keys of a database have gone: all clients are told to forget everything.
+    fn flush_tracked(&mut self) {
+        let gone = std::mem::take(&mut self.tracking.tracked);
+        self.shared.tracked_keys.fetch_sub(gone.len(), Ordering::Relaxed);
+        self.tracking.flushed = true;
     }
 
     /// Something of this shard was changed: its readers are told.
@@ -152,7 +196,7 @@ impl Shard {
         }
         match touched {
             Touched::Key(_, key) => self.invalidate_key(key),
-            Touched::Database(_) => self.tracking.flush(),
+            Touched::Database(_) => self.flush_tracked(),
             Touched::Swapped(..) => {}
         }
     }
@@ -161,12 +205,14 @@ impl Shard {
     #[inline]
     pub(crate) fn note_flush(&mut self, entry: &Entry) {
         if self.tracking.observes() && matches!(entry.spec.name, "flushall" | "flushdb") {
-            self.tracking.flush();
+            self.flush_tracked();
         }
     }
 
     fn invalidate_key(&mut self, key: &[u8]) {
-        let by = self.tracking.caller.map_or(0, |caller| caller.client.id);
+        let lapsed = self.tracking.lapsed.iter().any(|gone| **gone == *key);
+        let caller = self.tracking.caller.filter(|_| !lapsed);
+        let by = caller.map_or(0, |caller| caller.client.id);
         for (prefix, news) in &mut self.tracking.prefixes {
             if key.starts_with(prefix) {
                 news.changed.insert(key.into(), by);
@@ -174,6 +220,7 @@ impl Shard {
             }
         }
         if let Some(readers) = self.tracking.tracked.take(key) {
+            self.shared.tracked_keys.fetch_sub(1, Ordering::Relaxed);
             self.tell(&readers, &Invalid::Keys([Box::from(key)].into()), by);
         }
     }

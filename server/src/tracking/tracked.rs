@@ -39,8 +39,9 @@ impl Tracked {
         self.items
     }
 
-    /// Notes a reader.
-    pub(super) fn add(&mut self, key: &[u8], client: Client) {
+    /// Notes a reader; true when the key is new.
+    pub(super) fn add(&mut self, key: &[u8], client: Client) -> bool {
+        let before = self.names.len();
         let noted = match self.keys.get_mut(key) {
             Some(noted) => noted,
             None => {
@@ -54,6 +55,7 @@ impl Tracked {
             noted.readers.push(client);
             self.items += 1;
         }
+        self.names.len() > before
     }
 
     /// Forgets a key; its readers.

@@ -22,17 +22,21 @@ use super::global::{run_on, take_all};
 use crate::conn::{BatchId, ConnId};
 use crate::flow::execute::{CursorPart, run_or_wait};
 use crate::flow::route::{split_cursor, with_cursor};
-use crate::msg::{Msg, Part, TxDone, TxWork, WholeRun};
+use crate::map::Map;
+use crate::msg::{Msg, Part, TxDone, TxEnd, TxWork, WholeRun};
 use crate::observe::{Touched, each_touched};
 use crate::rt::oneshot;
 use crate::shard::{Shard, ShardRef};
 use crate::table::Entry;
-use crate::tracking::{Caller, read_keys};
+use crate::tracking::{Author, Caller, read_keys};
 
 /// A key of a transaction: owner, database, name.
 pub type LentKey = (usize, usize, Vec<u8>);
 /// An entry and its database.
 pub type LentEntry = (usize, KeyEntry);
+
+/// Keys that a client which tracks has read in a transaction; true for those that were changed afterwards.
+pub type ReadKeys = Vec<(Vec<u8>, bool)>;
 
 /// A command as it is run in what is held.
 #[derive(Clone, Copy)]
@@ -61,11 +65,14 @@ pub struct Held {
     data: Keyspace,
     /// Keys changed so far, while somebody observes.
     touched: Vec<(usize, Vec<u8>)>,
-    /// Who runs it, if it is a client that tracks keys, and which it has read.
-    caller: Option<Caller>,
-    read: Vec<Vec<u8>>,
+    /// Who runs it, if it is a client that tracks keys, which of them went by themselves, and which keys it has read.
+    author: Author,
+    /// True for those that were changed after they were read.
+    read: Map<Vec<u8>, bool>,
     /// Events stay here, as what happened may be undone.
     keeps_events: bool,
+    /// The time for all that is run: what is there when it begins does not expire on the way.
+    now_ms: i64,
 }
 
 /// What the owners of keys learn beside the keys themselves, when a transaction ends.
@@ -73,7 +80,9 @@ pub struct Held {
 pub(super) struct Ends {
     /// Keys that were changed, by shard.
     touched: Vec<Vec<(usize, Vec<u8>)>>,
-    caller: Option<Caller>,
+    /// Keys that were read, by shard.
+    read: Vec<ReadKeys>,
+    author: Author,
 }
 
 impl Held {
@@ -105,30 +114,43 @@ impl Held {
 
     fn new(shard: &ShardRef, number: u64, owners: Vec<usize>, whole: bool) -> Held {
         let mut this = shard.borrow_mut();
-        let databases = this.keyspace.databases();
+        this.now_ms = crate::rt::clock::unix_ms();
+        let (now_ms, databases) = (this.now_ms, this.keyspace.databases());
         let mut data = this.tx.scratch.take().unwrap_or_else(|| Keyspace::new(databases, number));
         data.limits = this.keyspace.limits;
-        data.set_clock(this.now_ms);
+        data.set_clock(now_ms);
         data.set_access_policy(this.keyspace.access_policy());
         data.effects.set_enabled(this.commit.has_log());
         data.effects.set_observed(this.is_observed_anywhere());
         data.events.set_wanted(this.keyspace.events.wanted());
         let (shard, keys, touched) = (ShardRef::clone(shard), Vec::new(), Vec::new());
-        let (caller, read) = (None, Vec::new());
+        let (author, read) = (Author::default(), Map::default());
         let keeps_events = false;
-        Held { shard, number, owners, whole, keys, data, touched, caller, read, keeps_events }
+        Held {
+            shard,
+            number,
+            owners,
+            whole,
+            keys,
+            data,
+            touched,
+            author,
+            read,
+            keeps_events,
+            now_ms,
+        }
     }
 
     /// Says who runs the commands to come, if it is a client that tracks keys.
     pub fn set_caller(&mut self, caller: Option<Caller>) {
-        self.caller = caller;
+        self.author.caller = caller;
     }
 
     /// The same, a connection of this shard.
     pub fn set_caller_of(&mut self, id: ConnId) {
         let mut this = self.shard.borrow_mut();
         let index = this.index;
-        self.caller = this.conns.get(id).and_then(|conn| conn.caller(index));
+        self.author.caller = this.conns.get(id).and_then(|conn| conn.caller(index));
     }
 
     /// Whether events are kept until somebody takes them.
@@ -136,21 +158,26 @@ impl Held {
         self.keeps_events = keeps;
     }
 
-    /// Notes a key that the caller has read.
+    /// Notes a key that the caller has read, and of whose change he is to be told even if he made it.
     pub fn note_key(&mut self, key: &[u8]) {
-        self.read.push(key.to_vec());
+        self.read.insert(key.to_vec(), true);
     }
 
     /// Notes keys that the caller has read, to be told of their next change.
     pub fn note_read(&mut self, entry: &Entry, args: Args<'_>) {
-        if let Some(caller) = self.caller {
-            self.read.extend(read_keys(caller, entry, args).map(<[u8]>::to_vec));
+        if let Some(caller) = self.author.caller {
+            self.read.extend(read_keys(caller, entry, args).map(|key| (key.to_vec(), false)));
         }
     }
 
     /// The shard that coordinates.
     pub fn shard(&self) -> &ShardRef {
         &self.shard
+    }
+
+    /// The time of all that is run here, in ms since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
     }
 
     /// True when it has the whole keyspace.
@@ -184,14 +211,15 @@ impl Held {
     /// The same for who can let the client wait: [`Error::WouldBlock`] is no reply.
     pub fn run_or_wait(&mut self, call: &Call<'_>, reply: &mut dyn Reply) -> Result<(), Error> {
         let mut this = self.shard.borrow_mut();
-        let (now_ms, began) = (this.now_ms, this.measure.now());
+        let began = this.measure.now();
         self.data.set_quiet(call.no_touch);
-        let result = run_or_wait(&mut self.data, call.db, now_ms, call.entry, call.args, reply);
+        let result =
+            run_or_wait(&mut self.data, call.db, self.now_ms, call.entry, call.args, reply);
         let failure = result.as_ref().err().filter(|e| !matches!(e, Error::WouldBlock(_)));
         this.note_call_since(call.entry, began, failure);
         drop(this);
-        self.note_read(call.entry, call.args);
         self.tell();
+        self.note_read(call.entry, call.args);
         result
     }
 
@@ -254,7 +282,7 @@ impl Held {
         };
         let needed = {
             let this = self.shard.borrow();
-            let mut db = self.data.db(call.db, this.now_ms, Mode::Live);
+            let mut db = self.data.db(call.db, self.now_ms, Mode::Live);
             let names = (derived.find)(&mut db, call.args).into_iter();
             names.map(|key| (this.shared.slots.shard_of_key(&key), call.db, key)).collect()
         };
@@ -370,10 +398,15 @@ impl Held {
             return;
         }
         let (table, databases) = (self.shard.borrow().table, self.data.databases());
-        let (touched, bytes) = (&mut self.touched, self.data.effects.unseen());
+        self.author.lapsed.append(&mut self.data.take_lapsed());
+        let (touched, read) = (&mut self.touched, &mut self.read);
+        let bytes = self.data.effects.unseen();
         each_touched(table, databases, bytes, &mut |change| {
             if let Touched::Key(db, key) = change {
                 touched.push((db, key.to_vec()));
+                if let Some(changed) = read.get_mut(key) {
+                    *changed = true;
+                }
             }
         });
     }
@@ -386,7 +419,8 @@ impl Held {
                 self.data.checkin(db, entry);
             }
         }
-        drop((self.data.effects.take(), self.data.events.take()));
+        drop((self.data.effects.take(), self.data.events.take(), self.data.take_lapsed()));
+        self.author.lapsed.clear();
         self.touched.clear();
     }
 
@@ -396,13 +430,18 @@ impl Held {
         let effects = self.data.effects.take();
         let mut this = self.shard.borrow_mut();
         let (batch, gsn) = this.append_transaction(self.number, &effects);
-        if let Some(caller) = self.caller {
-            for key in self.read {
-                let owner = this.shared.slots.shard_of_key(&key);
-                this.call(owner, move |there| there.track(&key, caller.client));
+        let shards = this.shards();
+        let mut ends = Ends {
+            touched: this.split_touched(self.touched),
+            read: (0..shards).map(|_| Vec::new()).collect(),
+            author: self.author,
+        };
+        for (key, changed) in self.read {
+            let owner = this.shared.slots.shard_of_key(&key);
+            if let Some(read) = ends.read.get_mut(owner) {
+                read.push((key, changed));
             }
         }
-        let ends = Ends { touched: this.split_touched(self.touched), caller: self.caller };
         this.keyspace.stats.add(std::mem::take(&mut self.data.stats));
         this.tx.scratch = Some(self.data);
         this.end_transaction(self.number, gsn, &self.owners, home, ends);
@@ -533,14 +572,15 @@ impl Shard {
         mut home: Vec<Vec<LentEntry>>,
         mut ends: Ends,
     ) {
-        let caller = ends.caller;
         for owner in owners {
             let entries = home.get_mut(*owner).map(std::mem::take).unwrap_or_default();
             let touched = ends.touched.get_mut(*owner).map(std::mem::take).unwrap_or_default();
+            let read = ends.read.get_mut(*owner).map(std::mem::take).unwrap_or_default();
+            let end = TxEnd { number, gsn, entries, touched, read, author: ends.author.clone() };
             if *owner == self.index {
-                self.on_tx_end(number, gsn, entries, &touched, caller);
+                self.on_tx_end(end);
             } else {
-                self.mesh.send(*owner, Msg::TxEnd { number, gsn, entries, touched, caller });
+                self.mesh.send(*owner, Msg::TxEnd(Box::new(end)));
             }
         }
         self.send_now();

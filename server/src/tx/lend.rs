@@ -5,15 +5,16 @@ use ringstone_engine::{ArgBuf, Args, Effects, Error};
 use ringstone_persist::log::FrameKind;
 use std::sync::atomic::Ordering;
 
-use super::held::{Call, Held, LentEntry};
+use super::held::{Call, Held, ReadKeys};
 use crate::blocked::Asker;
 use crate::conn::{BatchId, Conn};
 use crate::flow::execute::RespReply;
 use crate::flow::route::key_hash;
+use crate::msg::TxEnd;
 use crate::observe::Touched;
 use crate::shard::Shard;
 use crate::table::Entry;
-use crate::tracking::Caller;
+use crate::tracking::{Author, Client};
 
 impl Shard {
     /// Starts a command whose keys lie on several shards, or which needs the whole keyspace; the connection waits for it.
@@ -25,7 +26,7 @@ impl Shard {
     ) {
         let Some(me) = self.me() else { return };
         self.stats.transactions += 1;
-        conn.blocked = true;
+        conn.stand_by_task();
         let (id, db, resp3, no_touch) = (conn.id, conn.db, conn.resp3, conn.no_touch);
         let keys = self.lent_keys(db, entry, args);
         let caller = conn.caller(self.index);
@@ -50,21 +51,16 @@ impl Shard {
                 return me.borrow_mut().finish_raw(id, &bytes, batch);
             };
             let home = me.borrow().index;
-            let asker = Asker { home, conn: id, entry, args: call.args, db, resp3, no_touch };
+            let args = call.args;
+            let asker = Asker { home, conn: id, entry, args, db, resp3, no_touch, caller };
             me.borrow_mut().wait_on_several(asker, *block);
             held.end();
         });
     }
 
     /// A transaction is over: its keys come home and the next in their queues goes on.
-    pub(crate) fn on_tx_end(
-        &mut self,
-        number: u64,
-        gsn: Option<u64>,
-        entries: Vec<LentEntry>,
-        touched: &[(usize, Vec<u8>)],
-        caller: Option<Caller>,
-    ) {
+    pub(crate) fn on_tx_end(&mut self, end: TxEnd) {
+        let TxEnd { number, gsn, entries, touched, read, author } = end;
         if let Some(gsn) = gsn {
             // The open batch keeps its number: replies wait for it.
             self.close_batch();
@@ -76,17 +72,28 @@ impl Shard {
         for (db, entry) in entries {
             self.keyspace.checkin(db, entry);
         }
-        self.tracking.caller = caller;
-        for (db, key) in touched {
+        let reader = author.caller.map(|caller| caller.client);
+        self.tracking.set_author(author);
+        // A change that came after the read is told to the reader, the others are not.
+        self.track_all(reader, &read, true);
+        for (db, key) in &touched {
             self.on_touched(Touched::Key(*db, key));
         }
-        self.tracking.caller = None;
+        self.tracking.set_author(Author::default());
+        self.track_all(reader, &read, false);
         self.end_hold(number);
         let granted = self.tx.granted.remove(&number);
         self.serve_blocked(granted);
         let asked = self.tx.asked.remove(&number);
         for id in granted.into_iter().chain(asked) {
             self.unlock(id);
+        }
+    }
+
+    fn track_all(&mut self, reader: Option<Client>, read: &ReadKeys, changed: bool) {
+        let Some(reader) = reader else { return };
+        for (key, _) in read.iter().filter(|(_, after)| *after == changed) {
+            self.track(key, reader);
         }
     }
 

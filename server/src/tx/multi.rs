@@ -252,7 +252,7 @@ impl Shard {
     ) -> Result<Outcome, Error> {
         let me = self.me().ok_or(Error::text("ERR the server is shutting down"))?;
         self.stats.transactions += 1;
-        conn.blocked = true;
+        conn.stand_by_task();
         let (id, args) = (conn.id, ArgBuf::from(args));
         let mut keys: Vec<LentKey> = Vec::new();
         let mut whole = false;
@@ -344,7 +344,7 @@ async fn is_changed(held: &mut Held, tx: &Tx) -> bool {
     if tx.dirty.load(Ordering::Acquire) {
         return true;
     }
-    let now_ms = held.shard().borrow().now_ms;
+    let now_ms = held.now_ms();
     if held.is_whole() {
         let keys = tx.watched.clone();
         held.fetch_named(&keys).await;

@@ -169,7 +169,7 @@ impl Shard {
             unhealthy: health != Health::Ok,
             lua_bytes: self.scripts.memory_bytes(),
             calls: if with_calls { self.measure.calls.clone() } else { CallTable::default() },
-            errors: if with_calls { self.measure.errors.clone() } else { ErrorCounts::default() },
+            errors: self.measure.errors.clone(),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::About;
 
 pub(super) fn memory(out: &mut String, about: &About<'_>) {
     let shared = about.shared;
-    let usage = crate::memory::usage();
+    let usage = about.memory;
     let rss = crate::memory::rss_bytes();
     let peak = shared.memory_peak(usage.allocated);
     let startup = shared.memory_at_start();
