@@ -106,17 +106,6 @@ impl Shard {
     }
 }
 
-/// Starts a rewrite of the log unless one is under way; a snapshot under way is waited for.
-pub fn request_rewrite(shard: &mut Shard) {
-    shard.call(0, |first| {
-        if first.shared.saving.is_busy() {
-            first.shared.saving.rewrite_scheduled.store(true, Ordering::Release);
-        } else {
-            first.spawn_save(Target::Base);
-        }
-    });
-}
-
 impl Shard {
     /// Starts a snapshot in the background.
     pub(crate) fn spawn_save(&mut self, target: Target) {

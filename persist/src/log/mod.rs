@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   Watermarks::take_gsn ──> LogWriter::push ──> group ──> WriteRequest ──> write_done ──> Watermarks::publish
+//!                                                  └─ everysec, no: stage file, from which a kill is survived
 //!   MANIFEST ──┐
 //!   segments ──┴─> recover ──> Recovered: base and its cut, then frames cut+1..=G in GSN order
 //! ```
@@ -12,6 +13,7 @@
 //! above G.
 
 mod atomic;
+mod found;
 pub mod frame;
 pub mod group;
 pub mod manifest;
@@ -20,6 +22,7 @@ pub mod replay;
 pub mod report;
 pub mod scan;
 pub mod segment;
+pub mod stage;
 pub mod watermark;
 pub mod writer;
 
@@ -29,17 +32,18 @@ pub use recovery::{RecoverOptions, Recovered, RecoveryError, RecoveryPlan, Warni
 pub use replay::{Frame, Replay};
 pub use scan::{SegmentScan, scan_segment};
 pub use segment::{Preparation, SegmentId, SegmentKind, prepare_segment};
+pub use stage::{StagePreparation, prepare_stage, stage_file_name};
 pub use watermark::Watermarks;
-pub use writer::{Health, LogWriter, PushError, SyncRequest, WriteRequest, WriterOptions};
+pub use writer::{Health, LogWriter, PushError, StageWrite, WriteRequest, WriterOptions};
 
 /// When the log is synced, `appendfsync` in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncMode {
     /// Before any reply leaves; direct I/O.
     Always,
-    /// About once a second.
+    /// About once a second, and whenever a stage is full.
     EverySec,
-    /// When the kernel sees fit, and when a segment is full.
+    /// When a stage is full, and after half a minute.
     No,
 }
 
@@ -48,7 +52,7 @@ impl SyncMode {
     pub fn segment_kind(self) -> SegmentKind {
         match self {
             SyncMode::Always => SegmentKind::Direct,
-            SyncMode::EverySec | SyncMode::No => SegmentKind::Buffered,
+            SyncMode::EverySec | SyncMode::No => SegmentKind::Grouped,
         }
     }
 }

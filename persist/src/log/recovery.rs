@@ -1,12 +1,13 @@
 //! Start-up: from whatever a crash left to one state and a new epoch.
 //!
 //! ```text
-//!   1 MANIFEST ─> 2 scan segments ─> 3 frames of their epochs, above the cut, in GSN order ─> 4 G = end of the dense run
+//!   1 MANIFEST; stage files become segments ─> 2 scan segments
+//!   3 frames of their epochs, above the cut, in GSN order ─> 4 G = end of the dense run
 //!   5 below what is known to have been durable? refuse ─> 6 make the tail durable ─> 7 close the epoch at G, open the next
 //!   8 remove what was never finished, move what does not belong aside ─> Recovered
 //! ```
 //!
-//! Invariant: nothing is changed before step 6, so a refused start leaves all as it was.
+//! Invariant: nothing is changed before step 6, so a refused start leaves all as it was, but for the names of stage files.
 //! Invariant: step 7 is durable before any write is accepted. Otherwise a stale frame beyond G could come back after the
 //! next crash. And what step 7 declares to be there is made durable first (6): it may have been read from the page cache
 //! only, even from one whose sync had failed before.
@@ -15,11 +16,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::found::{Found, closed_through};
 use super::manifest::{Base, MANIFEST_NAME, Manifest};
 use super::replay::{Place, Replay};
 pub use super::report::{Location, Missing, RecoveryError, Warning};
 use super::scan::{FrameEntry, SegmentScan, scan_segment};
 use super::segment::{HeaderError, SEGMENT_HEADER_BYTES, check_header};
+use super::stage;
 use super::{LogId, SegmentId};
 use crate::disk::Disk;
 
@@ -58,6 +61,8 @@ pub struct RecoverFaults {
     pub no_sync: bool,
     /// The tail is synced without being written again.
     pub no_rewrite: bool,
+    /// Stage files are not read.
+    pub no_stages: bool,
     /// As `LogId::fault_seed_without_segment`.
     pub seed_without_segment: bool,
 }
@@ -196,7 +201,7 @@ impl RecoveryPlan {
                 disk.sync_dir(parent).await.map_err(at)?;
             }
         }
-        let names = disk.list(dir).await.map_err(at)?;
+        let mut names = disk.list(dir).await.map_err(at)?;
         let (mut manifest, is_new) = match Manifest::load(disk, dir).await? {
             Some(manifest) => (manifest, false),
             None => {
@@ -217,6 +222,9 @@ impl RecoveryPlan {
         {
             return Err(RecoveryError::BaseMissing(base.file_name.clone()));
         }
+        if !options.faults.no_stages {
+            adopt_stages(disk, dir, &manifest.log, &mut names).await?;
+        }
         let mut plan = RecoveryPlan {
             options: options.clone(),
             next_seq: manifest.first_live.iter().map(|(s, n)| (*s, (*n).max(1))).collect(),
@@ -234,7 +242,9 @@ impl RecoveryPlan {
     fn sort_in(&mut self, name: String) {
         if let Some(id) = SegmentId::from_file_name(&name) {
             let next = self.next_seq.entry(id.shard).or_insert(1);
-            *next = (*next).max(id.seq.saturating_add(1));
+            if !id.is_of_stage() {
+                *next = (*next).max(id.seq.saturating_add(1));
+            }
             let lives = |first: &u64| id.seq >= *first;
             if self.manifest.first_live.get(&id.shard).is_none_or(lives) {
                 self.segments.push(id);
@@ -253,6 +263,9 @@ impl RecoveryPlan {
                 || unfinished.starts_with("base-")
                 || SegmentId::from_file_name(unfinished).is_some())
         {
+            self.unfinished.push(name);
+        } else if stage::is_stage_name(&name) {
+            // Its header names no segment: nothing was acknowledged from it.
             self.unfinished.push(name);
         } else if !known {
             self.strangers.push(name);
@@ -459,6 +472,28 @@ impl RecoveryPlan {
     }
 }
 
+/// Stage files become segments; what is left under a stage's name holds nothing.
+async fn adopt_stages<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    log: &LogId,
+    names: &mut [String],
+) -> Result<(), RecoveryError> {
+    let mut renamed = false;
+    for name in names.iter_mut().filter(|name| stage::is_stage_name(name)) {
+        let failed = |error| io_error(format!("take over {name}"), error);
+        if let Some(id) = stage::adopt(disk, dir, log, name).await.map_err(failed)? {
+            *name = id.file_name();
+            renamed = true;
+        }
+    }
+    if renamed {
+        let failed = |error| io_error(format!("directory {}", dir.display()), error);
+        disk.sync_dir(dir).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
 /// Whether a segment's first block says that it is this log's.
 async fn is_ours<D: Disk>(disk: &D, dir: &Path, log: &LogId, id: SegmentId) -> io::Result<bool> {
     let file = disk.open(&dir.join(id.file_name())).await?;
@@ -480,113 +515,6 @@ async fn rewrite<D: Disk>(disk: &D, file: &D::File, from: u64, to: u64) -> io::R
         at += len;
     }
     Ok(())
-}
-
-/// Steps 3 and 4.
-struct Found {
-    /// G.
-    gsn: u64,
-    places: Vec<Place>,
-    /// The highest `durable_gsn` of all frames that count, and where it stands.
-    durable_gsn: u64,
-    witness: Option<Location>,
-    /// Frames beyond G, and the first of them.
-    dropped: usize,
-    dropped_first: Option<Location>,
-}
-
-impl Found {
-    fn collect(
-        manifest: &Manifest,
-        scans: &[SegmentScan],
-        no_fence: bool,
-    ) -> Result<Self, RecoveryError> {
-        let cut = manifest.cut_gsn();
-        let mut all: Vec<(&FrameEntry, SegmentId, Place)> = Vec::new();
-        for (at, scan) in scans.iter().enumerate() {
-            let counts =
-                |f: &&FrameEntry| f.gsn > cut && (no_fence || manifest.admits(f.epoch, f.gsn));
-            let frames = scan.frames.iter().filter(counts);
-            all.extend(frames.map(|f| (f, scan.id, Place { segment: at, offset: f.offset })));
-        }
-        all.sort_unstable_by_key(|(frame, id, _)| (frame.gsn, *id));
-        let location = |(frame, segment, _): &(&FrameEntry, SegmentId, Place)| Location {
-            segment: *segment,
-            offset: frame.offset,
-        };
-        for pair in all.windows(2) {
-            let [a, b] = pair else { continue };
-            // A failed write may have reached the disk nevertheless: then the frame stands there and in the fresh segment.
-            let same = a.0.payload_crc == b.0.payload_crc
-                && a.0.payload_len == b.0.payload_len
-                && a.0.epoch == b.0.epoch
-                && a.1.shard == b.1.shard;
-            if a.0.gsn == b.0.gsn && !same {
-                let (first, second) = (location(a), location(b));
-                return Err(RecoveryError::Conflict { gsn: a.0.gsn, first, second });
-            }
-        }
-        all.dedup_by_key(|(frame, _, _)| frame.gsn);
-        let witness = witness(manifest, scans, no_fence);
-        let run = all.iter().zip(cut + 1..).take_while(|((f, _, _), gsn)| f.gsn == *gsn).count();
-        Ok(Found {
-            gsn: cut + run as u64,
-            places: all.iter().take(run).map(|(_, _, place)| *place).collect(),
-            durable_gsn: witness.map_or(0, |(durable_gsn, _)| durable_gsn),
-            witness: witness.map(|(_, location)| location),
-            dropped: all.len() - run,
-            dropped_first: all.get(run).map(location),
-        })
-    }
-
-    /// What is known to have been durable and is not there.
-    fn missing(&self, manifest: &Manifest, scans: &[SegmentScan]) -> Option<Missing> {
-        let closed = closed_through(manifest);
-        let durable_gsn = self.durable_gsn.max(closed);
-        if durable_gsn <= self.gsn {
-            return None;
-        }
-        let witness = self.witness.filter(|_| self.durable_gsn >= closed);
-        let mut suspects = Vec::new();
-        for scan in scans {
-            suspects.extend(scan.holes.iter().map(|at| Location { segment: scan.id, offset: *at }));
-            if scan.tail_bytes {
-                suspects.push(Location { segment: scan.id, offset: scan.end });
-            }
-        }
-        Some(Missing { gsn: self.gsn + 1, durable_gsn, witness, suspects })
-    }
-
-    fn warn(&self, scans: &[SegmentScan], warnings: &mut Vec<Warning>) {
-        if let Some(first) = self.dropped_first {
-            let gsn = self.gsn + 1;
-            warnings.push(Warning::TailDropped { frames: self.dropped, gsn, first });
-        }
-        for scan in scans {
-            let location = |offset: u64| Location { segment: scan.id, offset };
-            warnings.extend(scan.holes.iter().map(|at| Warning::Hole(location(*at))));
-            if scan.tail_bytes {
-                warnings.push(Warning::TailBytes(location(scan.end)));
-            }
-        }
-    }
-}
-
-/// The frame that says the most about what was durable: one that counts, or a mark of an epoch that does.
-fn witness(manifest: &Manifest, scans: &[SegmentScan], no_fence: bool) -> Option<(u64, Location)> {
-    let counts = |f: &FrameEntry| match f.gsn {
-        0 => manifest.admits(f.epoch, f.durable_gsn),
-        gsn => no_fence || manifest.admits(f.epoch, gsn),
-    };
-    let frames = scans.iter().flat_map(|scan| scan.frames.iter().map(move |f| (f, scan.id)));
-    let witness = frames.filter(|(f, _)| counts(f)).max_by_key(|(f, _)| f.durable_gsn)?;
-    let (FrameEntry { durable_gsn, offset, .. }, segment) = witness;
-    Some((*durable_gsn, Location { segment, offset: *offset }))
-}
-
-/// The end of the last closed epoch: an earlier start found everything up to there, and made it durable.
-fn closed_through(manifest: &Manifest) -> u64 {
-    manifest.epochs.iter().filter_map(|epoch| epoch.last_gsn).max().unwrap_or(0)
 }
 
 fn io_error(what: impl Into<String>, error: io::Error) -> RecoveryError {

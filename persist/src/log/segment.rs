@@ -1,7 +1,7 @@
 //! Segment files: their names, their first block, and how one is made ready off the hot path.
 //!
 //! ```text
-//!   0 magic "RSEG"   4 version u16   6 kind u16 (1 direct, 2 buffered)   8 crc u32   12 shard u32
+//!   0 magic "RSEG"   4 version u16   6 kind u16 (see SegmentKind)   8 crc u32   12 shard u32
 //!  16 seq u64       24 uuid, 16 bytes               40 size_bytes u64   48 zeros up to byte 4096; frames from there on
 //! ```
 //!
@@ -35,7 +35,24 @@ pub struct SegmentId {
     pub seq: u64,
 }
 
+/// Set in the numbers under which stages are used: above all others.
+const STAGE_BIT: u64 = 1 << 63;
+/// Bits of such a number that count the uses in a run; above them stands the run's epoch.
+const STAGE_USE_BITS: u32 = 36;
+
 impl SegmentId {
+    /// Names one use of a stage of a run. No two runs share an epoch, so no number comes up twice, even where the power failed
+    /// before anything told that it had been used.
+    pub(super) fn of_stage(shard: u32, epoch: u32, uses: u64) -> Self {
+        let epoch = u64::from(epoch) << STAGE_USE_BITS & !STAGE_BIT;
+        SegmentId { shard, seq: STAGE_BIT | epoch | uses & ((1 << STAGE_USE_BITS) - 1) }
+    }
+
+    /// Whether the number is one of a stage.
+    pub(super) fn is_of_stage(self) -> bool {
+        self.seq & STAGE_BIT != 0
+    }
+
     /// The file's name in the log's directory.
     pub fn file_name(self) -> String {
         format!("s{}-{}.log", self.shard, self.seq)
@@ -62,8 +79,10 @@ impl std::fmt::Display for SegmentId {
 pub enum SegmentKind {
     /// Direct and synchronous, in whole blocks, over bytes that were filled before.
     Direct = 1,
-    /// Through the page cache, byte after byte.
+    /// Through the page cache, byte after byte: a stage file.
     Buffered = 2,
+    /// Direct and synchronous, in large groups, over space that was only reserved.
+    Grouped = 3,
 }
 
 /// A segment to be made ready.
@@ -107,7 +126,7 @@ pub async fn prepare_segment<D: Disk>(disk: &D, dir: &Path, job: &Preparation) -
 }
 
 /// Writes zeros, so that later writes find allocated and initialised blocks.
-async fn fill<D: Disk>(disk: &D, file: &D::File, from: u64, to: u64) -> io::Result<()> {
+pub(super) async fn fill<D: Disk>(disk: &D, file: &D::File, from: u64, to: u64) -> io::Result<()> {
     let zeros = vec![0; ZEROS_BYTES];
     let mut at = from;
     while at < to {
@@ -118,7 +137,8 @@ async fn fill<D: Disk>(disk: &D, file: &D::File, from: u64, to: u64) -> io::Resu
     Ok(())
 }
 
-fn encode_header(job: &Preparation) -> Vec<u8> {
+/// A segment's first block.
+pub(super) fn encode_header(job: &Preparation) -> Vec<u8> {
     let mut out = Vec::with_capacity(SEGMENT_HEADER_BYTES);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
@@ -153,6 +173,14 @@ pub enum HeaderError {
     OtherSegment,
 }
 
+/// The segment that a valid first block names, whatever the file is called.
+pub(super) fn named_in_header(bytes: &[u8], log: &LogId) -> Option<SegmentId> {
+    let shard = u32::from_le_bytes(bytes.get(12..16)?.try_into().ok()?);
+    let seq = u64::from_le_bytes(bytes.get(16..24)?.try_into().ok()?);
+    let id = SegmentId { shard, seq };
+    (seq < u64::MAX && check_header(bytes, log, id).is_ok()).then_some(id)
+}
+
 /// Verifies a segment's first block; gives its kind and the size in bytes that it was made with.
 pub fn check_header(
     bytes: &[u8],
@@ -184,6 +212,7 @@ pub fn check_header(
     match number(6, 2) {
         1 => Ok((SegmentKind::Direct, number(40, 8))),
         2 => Ok((SegmentKind::Buffered, number(40, 8))),
+        3 => Ok((SegmentKind::Grouped, number(40, 8))),
         _ => Err(HeaderError::Damaged),
     }
 }

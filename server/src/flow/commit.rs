@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   effects ─ close ─> GSN ─> LogWriter ─> disk ─> watermark ─> released ─> replies leave
-//!                                 always: through the ring, several groups in flight
-//!                                 else:   one pwrite, here and now
+//!                                 through the ring, several groups in flight; in `everysec` and `no`
+//!                                 once they are large or old, and here and now into a stage file
 //! ```
 //!
 //! Invariant: no reply leaves before its batch is released, and a batch is released when every GSN up to its own is written
@@ -18,14 +18,15 @@ use ringstone_engine::{Error, Keyspace};
 use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::log::writer::Ticket;
 use ringstone_persist::log::{
-    FrameKind, Health, LogWriter, SegmentId, SyncMode, WriteRequest, prepare_segment,
+    FrameKind, Health, LogWriter, SegmentId, StageWrite, SyncMode, WriteRequest, prepare_segment, prepare_stage,
+    stage_file_name,
 };
 
 use super::intake::kind;
 use crate::conn::{BatchId, ConnId};
 use crate::map::Map;
 use crate::msg::Msg;
-use crate::rt::file::LogFile;
+use crate::rt::file::{LogFile, StageFile};
 use crate::rt::ring::{Completion, Token};
 use crate::shard::Shard;
 use crate::shared::Saving;
@@ -63,6 +64,8 @@ struct Log {
     writer: LogWriter,
     dir: PathBuf,
     files: Map<SegmentId, LogFile>,
+    /// By their numbers.
+    stages: Map<u32, StageFile>,
     in_flight: Map<u64, WriteRequest>,
     /// Nothing more goes into it; what is in it is still made durable.
     is_ending: bool,
@@ -92,8 +95,8 @@ impl Commit {
     fn begin_log(&mut self, writer: LogWriter, dir: PathBuf, shards: usize) {
         self.tracks_reads = shards > 1 || writer.mode() == SyncMode::Always;
         self.recent = vec![0; RECENT].into_boxed_slice();
-        let (files, in_flight) = (Map::default(), Map::default());
-        self.log = Some(Log { writer, dir, files, in_flight, is_ending: false });
+        let (files, stages, in_flight) = (Map::default(), Map::default(), Map::default());
+        self.log = Some(Log { writer, dir, files, stages, in_flight, is_ending: false });
     }
 
     /// Gives a log to begin with the next snapshot's cut; `None` takes it back.
@@ -118,7 +121,7 @@ impl Commit {
     /// Gives up a log that nothing more goes into, releasing whatever still waits for it; false while the kernel works on it.
     pub fn drop_log(&mut self) -> bool {
         match &self.log {
-            Some(log) if log.writer.is_syncing() || !log.in_flight.is_empty() => return false,
+            Some(log) if !log.in_flight.is_empty() => return false,
             Some(_) | None => {}
         }
         self.log = None;
@@ -325,19 +328,24 @@ impl Shard {
 
     fn drive_log(&mut self) -> bool {
         let Some(log) = &mut self.commit.log else { return false };
+        let index = u32::try_from(self.index).unwrap_or(u32::MAX);
         let mut worked = false;
-        while let Some((segment, offset, bytes)) = log.writer.take_buffered() {
-            let result = match open_segment(&mut log.files, &log.dir, segment, false) {
+        while let Some(StageWrite { stage, offset, bytes, .. }) = log.writer.next_staged() {
+            let result = match open_once(&mut log.stages, stage, || {
+                StageFile::open(&log.dir.join(stage_file_name(index, stage)))
+            }) {
                 Ok(file) => file.write_all_at(bytes, offset).map(|()| bytes.len()),
                 Err(e) => Err(e),
             };
-            log.writer.buffered_done(result);
+            log.writer.staged(result);
             worked = true;
         }
         while let Some(request) = log.writer.next_write() {
             worked = true;
             let token = Token::new(kind::LOG_WRITE, request.ticket.to_u64());
-            match open_segment(&mut log.files, &log.dir, request.segment, true) {
+            match open_once(&mut log.files, request.segment, || {
+                LogFile::open(&log.dir.join(request.segment.file_name()))
+            }) {
                 Ok(file) => {
                     self.net.write_at(file.fd(), request.bytes(), request.offset, token);
                     log.in_flight.insert(request.ticket.to_u64(), request);
@@ -347,18 +355,6 @@ impl Shard {
                     drop(request);
                     log.writer.write_done(ticket, Err(e));
                 }
-            }
-        }
-        while let Some(request) = log.writer.next_sync() {
-            let token = Token::new(kind::LOG_SYNC, request.ticket.to_u64());
-            match open_segment(
-                &mut log.files,
-                &log.dir,
-                request.segment,
-                log.writer.mode() == SyncMode::Always,
-            ) {
-                Ok(file) => self.net.sync_data(file.fd(), token),
-                Err(e) => log.writer.sync_done(request.ticket, Err(e)),
             }
         }
         self.prepare_segments();
@@ -377,6 +373,13 @@ impl Shard {
             shared.helper.run(move || {
                 let result = block_on(prepare_segment(&StdDisk, &dir, &job));
                 back.post(index, move |shard| shard.on_segment_prepared(job.id, result));
+            });
+        }
+        while let Some(job) = log.writer.next_stage() {
+            let (dir, back) = (log.dir.clone(), Arc::clone(shared));
+            shared.helper.run(move || {
+                let result = block_on(prepare_stage(&StdDisk, &dir, &job));
+                back.post(index, move |shard| shard.on_stage_prepared(job.stage, result));
             });
         }
         while let Some(old) = log.writer.next_removal() {
@@ -404,6 +407,19 @@ impl Shard {
         }
     }
 
+    fn on_stage_prepared(&mut self, stage: u32, result: std::io::Result<()>) {
+        let Some(log) = &mut self.commit.log else { return };
+        if let Err(e) = &result {
+            tracing::warn!(
+                "a stage of the log cannot be prepared in {}: {e}. Until it can, replies wait for the disk.",
+                log.dir.display()
+            );
+        }
+        // A new log may have begun meanwhile, with files of the same names.
+        log.stages.remove(&stage);
+        log.writer.stage_prepared(stage, result);
+    }
+
     pub(crate) fn on_log_written(&mut self, completion: Completion) {
         let Some(log) = &mut self.commit.log else { return };
         let number = completion.token.id();
@@ -418,26 +434,6 @@ impl Shard {
                 "the log cannot be written even into a fresh segment: stopping, nothing was acknowledged that is not durable"
             );
             std::process::exit(1);
-        }
-    }
-
-    pub(crate) fn on_log_synced(&mut self, completion: Completion) {
-        let Some(log) = &mut self.commit.log else { return };
-        let result = completion.to_result().map(drop);
-        if let Err(e) = &result {
-            tracing::error!(
-                "fdatasync of the log of shard {} failed: {e}. Writes are refused until a new base is durable.",
-                self.index
-            );
-        }
-        log.writer.sync_done(Ticket::from_u64(completion.token.id()), result);
-        self.mend_log();
-    }
-
-    /// After a failed sync only a new base makes the log whole again.
-    fn mend_log(&mut self) {
-        if self.commit.health().0 == Health::NeedsNewBase {
-            crate::snapshot::request_rewrite(self);
         }
     }
 
@@ -511,17 +507,15 @@ fn log_is_written(commit: &Commit) -> bool {
     commit.log.as_ref().is_some_and(|log| log.writer.written_below().is_none())
 }
 
-fn open_segment<'a>(
-    files: &'a mut Map<SegmentId, LogFile>,
-    dir: &std::path::Path,
-    segment: SegmentId,
-    direct: bool,
-) -> std::io::Result<&'a LogFile> {
+/// The file under `key`, opened when it is asked for the first time.
+fn open_once<K: Copy + Eq + std::hash::Hash, F>(
+    files: &mut Map<K, F>,
+    key: K,
+    open: impl FnOnce() -> std::io::Result<F>,
+) -> std::io::Result<&mut F> {
     use hashbrown::hash_map::Entry;
-    match files.entry(segment) {
+    match files.entry(key) {
         Entry::Occupied(open) => Ok(open.into_mut()),
-        Entry::Vacant(vacant) => {
-            Ok(vacant.insert(LogFile::open(&dir.join(segment.file_name()), direct)?))
-        }
+        Entry::Vacant(vacant) => Ok(vacant.insert(open()?)),
     }
 }

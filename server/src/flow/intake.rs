@@ -20,8 +20,6 @@ pub mod kind {
     pub const IGNORE: u8 = 4;
     /// A write of the log.
     pub const LOG_WRITE: u8 = 5;
-    /// An fsync of the log.
-    pub const LOG_SYNC: u8 = 6;
 }
 
 /// Input that a connection which cannot go on may pile up before its receive is cancelled, in bytes.
@@ -63,7 +61,6 @@ impl Shard {
             kind::RECEIVE => self.on_receive(completion),
             kind::SEND => self.on_sent(completion),
             kind::LOG_WRITE => self.on_log_written(completion),
-            kind::LOG_SYNC => self.on_log_synced(completion),
             _ => {}
         }
     }

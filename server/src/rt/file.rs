@@ -9,20 +9,37 @@ use std::sync::mpsc;
 
 use glommio::io::{DmaFile, OpenOptions as DmaOpenOptions};
 
-/// An open log segment.
+/// An open segment of the log.
 pub struct LogFile(File);
 
 impl LogFile {
-    /// Opens a prepared segment; `direct` for O_DIRECT | O_DSYNC.
-    pub fn open(path: &Path, direct: bool) -> io::Result<LogFile> {
-        let flags = if direct { libc::O_DIRECT | libc::O_DSYNC } else { 0 };
-        OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).map(LogFile)
+    /// Opens a prepared segment past the page cache, each write durable when it is done; where the file system cannot do the
+    /// first, only that.
+    pub fn open(path: &Path) -> io::Result<LogFile> {
+        let open = |flags| {
+            OpenOptions::new().read(true).write(true).custom_flags(libc::O_DSYNC | flags).open(path)
+        };
+        match open(libc::O_DIRECT) {
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => open(0),
+            opened => opened,
+        }
+        .map(LogFile)
     }
     /// The descriptor, for ring requests.
     pub fn fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
-    /// A buffered write at once.
+}
+
+/// An open stage of the log.
+pub struct StageFile(File);
+
+impl StageFile {
+    /// Opens a prepared stage.
+    pub fn open(path: &Path) -> io::Result<StageFile> {
+        OpenOptions::new().write(true).open(path).map(StageFile)
+    }
+    /// Writes into the page cache, at once.
     pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }

@@ -228,14 +228,6 @@ impl NetRing {
         );
     }
 
-    /// fdatasync.
-    pub fn sync_data(&mut self, fd: RawFd, token: Token) {
-        self.push(
-            opcode::Fsync::new(types::Fd(fd)).flags(types::FsyncFlags::DATASYNC).build(),
-            token,
-        );
-    }
-
     /// Cancels the request that carries `target`.
     pub fn cancel(&mut self, target: Token, token: Token) {
         self.push(opcode::AsyncCancel::new(target.0).build(), token);

@@ -99,18 +99,9 @@ impl Sample {
                 self.disk.write_direct(&file, request.offset, request.bytes(), || true);
                 let (ticket, len) = (request.ticket, request.bytes().len());
                 log.write_done(ticket, Ok(len));
-            } else if let Some((segment, offset, bytes)) = log.take_buffered() {
-                let len = bytes.len();
-                self.disk.write_buffered(&path(&segment.file_name()), offset, bytes);
-                log.buffered_done(Ok(len));
             } else {
                 break;
             }
-        }
-        log.request_sync();
-        while let Some(sync) = log.next_sync() {
-            self.disk.sync_path(&path(&sync.segment.file_name()), true);
-            log.sync_done(sync.ticket, Ok(()));
         }
         assert_eq!((log.synced_below(), log.health()), (None, Health::Ok));
     }

@@ -315,24 +315,11 @@ impl Disk {
         }
     }
 
-    /// A plain append as the kernel does it.
+    /// A plain write as the kernel does it.
     pub fn write_buffered(&self, path: &Path, offset: u64, bytes: &[u8]) {
         let inner = &mut *self.inner.borrow_mut();
         let Some(inode) = inner.live.get(&text(path)).copied() else { return };
         inner.inode(inode).write(offset as usize, bytes);
-    }
-
-    /// A sync as the kernel does it; an error drops what it could not write.
-    pub fn sync_path(&self, path: &Path, succeeds: bool) {
-        let inner = &mut *self.inner.borrow_mut();
-        let Some(inode) = inner.live.get(&text(path)).copied() else { return };
-        if succeeds {
-            inner.inode(inode).sync();
-        } else {
-            let mut rng = inner.rng.clone();
-            inner.inode(inode).fail_sync(&mut rng);
-            inner.rng = rng;
-        }
     }
 
     /// A file's bytes, as reads see them.

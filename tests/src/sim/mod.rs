@@ -41,8 +41,8 @@ pub struct Stats {
     pub faults: u64,
     /// Shards that wrote what had failed into a fresh segment.
     pub failovers: u64,
-    /// Shards that needed a new base after a failed sync.
-    pub new_bases: u64,
+    /// Writes into stage files.
+    pub staged: u64,
     /// Shards that ran out of space.
     pub full: u64,
     /// Runs that ended since a fresh segment failed as well.
@@ -62,7 +62,7 @@ impl Stats {
         self.cuts += other.cuts;
         self.faults += other.faults;
         self.failovers += other.failovers;
-        self.new_bases += other.new_bases;
+        self.staged += other.staged;
         self.full += other.full;
         self.fatal += other.fatal;
         self.mode_changes += other.mode_changes;

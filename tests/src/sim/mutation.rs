@@ -31,6 +31,10 @@ pub enum Mutation {
     RecoverNoSync,
     /// Recovery syncs the tail without writing it again, trusting a file whose sync had failed.
     RecoverNoRewrite,
+    /// Recovery takes no frame from stage files.
+    RecoverNoStages,
+    /// A stage is used again as soon as its group is on its way.
+    StageFreedEarly,
 }
 
 impl Mutation {
@@ -50,6 +54,8 @@ impl Mutation {
         Mutation::RetireBeforeManifest,
         Mutation::RecoverNoSync,
         Mutation::RecoverNoRewrite,
+        Mutation::RecoverNoStages,
+        Mutation::StageFreedEarly,
     ];
 
     /// Its name on the command line.
@@ -69,6 +75,8 @@ impl Mutation {
             Mutation::RetireBeforeManifest => "retire_before_manifest",
             Mutation::RecoverNoSync => "recover_no_sync",
             Mutation::RecoverNoRewrite => "recover_no_rewrite",
+            Mutation::RecoverNoStages => "recover_no_stages",
+            Mutation::StageFreedEarly => "stage_freed_early",
         }
     }
 

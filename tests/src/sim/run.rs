@@ -10,7 +10,7 @@ use ringstone_persist::disk::{Disk as _, block_on};
 use ringstone_persist::log::group::GroupPolicy;
 use ringstone_persist::log::{
     Base, FrameKind, Health, LogWriter, Manifest, Preparation, Recovered, SegmentId, SyncMode,
-    Watermarks, WriterOptions,
+    StagePreparation, Watermarks, WriterOptions,
 };
 
 use super::Stats;
@@ -44,6 +44,7 @@ pub struct World {
 /// Work for the helper thread.
 enum Job {
     Prepare(usize, Preparation),
+    Stage(usize, StagePreparation),
     Remove(SegmentId),
     RemoveBase(String),
 }
@@ -132,6 +133,8 @@ impl World {
                 old_segments: recovered.old_segments(shard, shards),
                 segment_bytes: SEGMENT_BYTES,
                 spares: 1,
+                stage_bytes: 5000,
+                fault_stage_freed_early: self.mutation == Some(Mutation::StageFreedEarly),
                 pending_bytes_max: 64 << 10,
                 policy: GroupPolicy {
                     large_bytes: 2048,
@@ -185,7 +188,6 @@ impl World {
         for (shard, before) in run.shards.iter().zip(before) {
             let now = shard.log.health();
             let became = |health| u64::from(now == health && *before != health);
-            self.stats.new_bases += became(Health::NeedsNewBase);
             self.stats.full += became(Health::DiskFull);
             self.stats.fatal += became(Health::Fatal);
         }
@@ -290,8 +292,7 @@ impl World {
     fn advance_cut(&mut self, run: &mut Run) {
         let Some(mut cut) = run.cut.take() else {
             let free = run.shards.iter().all(|s| !s.held);
-            let wanted = run.shards.iter().any(|s| s.log.health() == Health::NeedsNewBase);
-            if free && (wanted || self.rng.percent(15)) {
+            if free && self.rng.percent(15) {
                 let left = (0..run.shards.len()).collect();
                 run.cut = Some(Cut { left, state: [0; KEYS], gsn: None });
             }
@@ -359,11 +360,6 @@ impl World {
                 let keep = [0, 50, 90, 100, 100][rng.index(5)];
                 self.disk
                     .write_direct(&path, request.offset, request.bytes(), || rng.percent(keep));
-            }
-            for request in &shard.syncs {
-                if rng.percent(50) {
-                    self.disk.sync_path(&dir().join(request.segment.file_name()), true);
-                }
             }
         }
         self.disk.crash(crash);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use ringstone_persist::log::{LogWriter, SyncRequest, WriteRequest};
+use ringstone_persist::log::{LogWriter, WriteRequest};
 
 use super::oracle::Op;
 
@@ -18,8 +18,6 @@ pub struct Shard {
     pub waiting: VecDeque<u64>,
     /// Direct writes under way.
     pub writes: Vec<WriteRequest>,
-    /// Syncs under way.
-    pub syncs: Vec<SyncRequest>,
 }
 
 impl Shard {
@@ -31,7 +29,6 @@ impl Shard {
             held: false,
             waiting: VecDeque::new(),
             writes: Vec::new(),
-            syncs: Vec::new(),
         }
     }
 

@@ -1,9 +1,9 @@
-//! `always`: groups of whole blocks, several in flight, each durable when its write is done.
+//! Groups of whole blocks on their way into segments: several in flight, each durable when its write is done.
 
 use std::io;
 use std::sync::Arc;
 
-use super::{Group, LogWriter, SegmentKind, Ticket, WriteRequest, is_full, placed_len};
+use super::{Group, LogWriter, Ticket, WriteRequest, is_full};
 use crate::disk::BLOCK_BYTES;
 use crate::disk::aligned::AlignedBuf;
 use crate::log::SegmentId;
@@ -37,16 +37,18 @@ impl LogWriter {
         if let Some(ticket) = self.resubmit.pop_front() {
             return self.in_flight.iter().find(|w| w.ticket == ticket).map(InFlight::request);
         }
-        if self.options.mode.segment_kind() != SegmentKind::Direct
-            || self.write_full_at_ms.is_some()
-        {
+        if self.write_full_at_ms.is_some() {
             return None;
         }
         let front = self.queue.front()?;
-        if !self.options.policy.may_start(self.in_flight.len(), front.buf.len()) {
+        let gathers = front.staging.is_some() && !front.is_due;
+        if gathers
+            || front.is_behind()
+            || !self.options.policy.may_start(self.in_flight.len(), front.buf.len())
+        {
             return None;
         }
-        let len = placed_len(front.buf.len(), SegmentKind::Direct);
+        let len = (front.buf.len() as u64).next_multiple_of(BLOCK_BYTES as u64);
         let (new_segment, last_gsn) = (front.new_segment, front.last_gsn);
         let (segment, offset) = self.place(len, new_segment, last_gsn)?;
         let mut group = self.queue.pop_front()?;
@@ -54,6 +56,9 @@ impl LogWriter {
         let frames_len = group.buf.len();
         group.buf.pad_to_block();
         let buf = Arc::new(std::mem::take(&mut group.buf));
+        if self.options.fault_stage_freed_early {
+            self.free_stage(group.staging.as_ref());
+        }
         let ticket = self.ticket();
         let write = InFlight {
             ticket,
@@ -118,6 +123,9 @@ impl LogWriter {
         if let Ok(buf) = Arc::try_unwrap(write.buf) {
             self.reuse(buf);
         }
+        if !self.options.fault_stage_freed_early {
+            self.free_stage(write.group.staging.as_ref());
+        }
         self.settle_failover();
         if self.in_flight.iter().all(|w| !w.held) {
             self.write_full_at_ms = None;
@@ -169,7 +177,6 @@ impl LogWriter {
             return;
         }
         self.write_full_at_ms = Some(self.now_ms);
-        self.retry_now = true;
         for write in self.in_flight.iter_mut().filter(|w| w.held) {
             write.held = false;
             self.resubmit.push_back(write.ticket);

@@ -1,20 +1,21 @@
 //! One shard's log as a state machine, which the server drives on its own ring.
 //!
 //! ```text
-//!   push ──> queue of groups ──┬─ always: next_write ──> in flight ──> write_done
-//!                              └─ else: take_buffered ──> buffered_done ──> dirty segment ── next_sync ──> sync_done
+//!   push ──> queue of groups ── next_write ──> in flight ──> write_done
+//!               └─ everysec, no: next_staged ──> stage file ──> staged; the group starts when it is large or old
 //!   next_preparation ──> helper: prepare_segment ──> spare_ready ──> current segment ──> closed ── retire_below ──> recycled
+//!   next_stage ──> helper: prepare_stage ──> stage_prepared
 //! ```
 //!
-//! After `write_done`, `buffered_done`, `sync_done` and `retire_below` the server publishes [`LogWriter::written_below`]
-//! and [`LogWriter::synced_below`].
+//! After `write_done`, `staged` and `retire_below` the server publishes [`LogWriter::written_below`] and
+//! [`LogWriter::synced_below`].
 //!
-//! Invariant: GSNs are pushed in rising order; a frame's bytes are kept until it is durable (`always`) or written (else).
-//! Invariant: direct and buffered I/O never meet in one segment; a file whose sync failed is never written or synced again.
+//! Invariant: GSNs are pushed in rising order; a frame's bytes are kept until it is durable in a segment.
+//! Invariant: a segment is written directly only; a file whose write failed is not written again.
 
-mod buffered;
 mod direct;
 mod segments;
+mod stages;
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,11 +24,13 @@ use std::sync::Arc;
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed, seal};
 use super::group::GroupPolicy;
 use super::segment::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN};
-use super::{FrameKind, LogId, SegmentId, SegmentKind, SyncMode};
+use super::stage::STAGE_BYTES;
+use super::{FrameKind, LogId, SegmentId, SyncMode};
 use crate::disk::aligned::AlignedBuf;
-use buffered::{Dirty, Writing};
 use direct::InFlight;
 use segments::Segments;
+pub use stages::StageWrite;
+use stages::{Stages, Staging};
 
 /// Longest frame payload in bytes; above it [`LogWriter::push`] refuses.
 pub const PAYLOAD_BYTES_MAX: usize = 4 << 30;
@@ -39,7 +42,9 @@ const MARK_INTERVAL_MS: u64 = 1000;
 const WRITE_BYTES_MAX: usize = 1 << 30;
 /// Buffers kept for reuse, and up to which size.
 const POOL_LEN_MAX: usize = 8;
-const POOL_BYTES_MAX: usize = 1 << 20;
+const POOL_BYTES_MAX: usize = 2 << 20;
+/// How long a group gathers at most in `no`, in milliseconds.
+const NO_INTERVAL_MS: u64 = 30_000;
 
 /// What a writer is made with.
 #[derive(Clone, Debug)]
@@ -62,12 +67,17 @@ pub struct WriterOptions {
     pub pending_bytes_max: usize,
     /// Spare segments kept ready.
     pub spares: usize,
-    /// Time between syncs in `everysec`, in milliseconds.
+    /// How long a group gathers at most in `everysec`, in milliseconds.
     pub sync_interval_ms: u64,
+    /// Room in a stage file in bytes: how long a group grows at most in `everysec` and `no`.
+    pub stage_bytes: usize,
     /// Time before something that failed for want of space is tried again, in milliseconds.
     pub retry_after_ms: u64,
     /// When groups start.
     pub policy: GroupPolicy,
+    /// A fault for the simulator to find: a stage is used again before its group is durable. Never set elsewhere.
+    #[doc(hidden)]
+    pub fault_stage_freed_early: bool,
 }
 
 impl WriterOptions {
@@ -84,8 +94,10 @@ impl WriterOptions {
             pending_bytes_max: 64 << 20,
             spares: 2,
             sync_interval_ms: 1000,
+            stage_bytes: STAGE_BYTES,
             retry_after_ms: 1000,
             policy: GroupPolicy::default(),
+            fault_stage_freed_early: false,
         }
     }
 }
@@ -97,9 +109,6 @@ pub enum Health {
     Ok,
     /// No space for segments: writes and PING answer `-MISCONF`, until space is back.
     DiskFull,
-    /// A sync failed, so the log has a hole that only a new base snapshot closes. Writes are refused until
-    /// [`LogWriter::retire_below`] names a cut above the hole.
-    NeedsNewBase,
     /// A fresh segment failed as well. Stop without acknowledging.
     Fatal,
 }
@@ -120,7 +129,7 @@ pub enum PushError {
     TooLong(usize),
 }
 
-/// Identifies a write or a sync that is under way.
+/// Identifies a write that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
 
@@ -159,15 +168,6 @@ impl WriteRequest {
     }
 }
 
-/// A sync (`fdatasync`) to be submitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SyncRequest {
-    /// Goes back with [`LogWriter::sync_done`].
-    pub ticket: Ticket,
-    /// The file.
-    pub segment: SegmentId,
-}
-
 /// Frames that are written together.
 #[derive(Debug)]
 struct Group {
@@ -178,17 +178,26 @@ struct Group {
     last_gsn: u64,
     /// Starts a segment of its own.
     new_segment: bool,
+    /// Where its frames survive a kill meanwhile; without one their replies wait for the segment.
+    staging: Option<Staging>,
+    /// Does not gather any more.
+    is_due: bool,
+    since_ms: u64,
 }
 
 impl Group {
     /// Puts the checksums in that belong to `segment`.
     fn seal(&mut self, log: &LogId, segment: SegmentId) {
-        let seed = FrameSeed::new(log, segment);
-        let bytes = self.buf.as_mut_slice();
-        for at in &self.frames {
-            if let Some(header) = bytes.get_mut(*at..) {
-                seal(header, &seed);
-            }
+        seal_frames(&mut self.buf, &self.frames, &FrameSeed::new(log, segment));
+    }
+}
+
+/// Puts the checksums of one segment into the headers that start at `frames`.
+fn seal_frames(buf: &mut AlignedBuf, frames: &[usize], seed: &FrameSeed) {
+    let bytes = buf.as_mut_slice();
+    for at in frames {
+        if let Some(header) = bytes.get_mut(*at..) {
+            seal(header, seed);
         }
     }
 }
@@ -209,22 +218,15 @@ pub struct LogWriter {
     rotate_next: bool,
     segments: Segments,
     pool: Vec<AlignedBuf>,
-    // always
+    stages: Stages,
     in_flight: Vec<InFlight>,
     resubmit: VecDeque<Ticket>,
     /// A write failed; what is in flight is waited for.
     draining: bool,
     /// Failed groups that are written once more end here; a failure until then is fatal.
     failover_through: Option<u64>,
-    // everysec and no
-    writing: Option<Writing>,
-    dirty: VecDeque<Dirty>,
-    last_sync_ms: u64,
-    // errors
-    broken_through: Option<u64>,
-    /// No space for a write since then; `retry_now` allows one more attempt.
+    /// No space for a write since then.
     write_full_at_ms: Option<u64>,
-    retry_now: bool,
     fatal: bool,
     last_error: Option<String>,
 }
@@ -244,16 +246,12 @@ impl LogWriter {
             queue: VecDeque::new(),
             rotate_next: false,
             pool: Vec::new(),
+            stages: Stages::default(),
             in_flight: Vec::new(),
             resubmit: VecDeque::new(),
             draining: false,
             failover_through: None,
-            writing: None,
-            dirty: VecDeque::new(),
-            last_sync_ms: 0,
-            broken_through: None,
             write_full_at_ms: None,
-            retry_now: false,
             fatal: false,
             last_error: None,
         }
@@ -317,23 +315,32 @@ impl LogWriter {
         if gsn > 0 {
             group.first_gsn = group.first_gsn.min(gsn);
             group.last_gsn = gsn;
+            if let Some(staging) = &mut group.staging {
+                staging.pushed(gsn);
+            }
         }
         self.told_durable_gsn = self.told_durable_gsn.max(durable_gsn);
         self.pending_bytes += len;
     }
 
     fn gathering(&mut self, len: usize) -> &mut Group {
-        let joins = !self.rotate_next
-            && self.queue.back().is_some_and(|g| self.options.policy.may_join(g.buf.len(), len));
+        let joins = !self.rotate_next && self.queue.back().is_some_and(|group| self.joins(group, len));
         if !joins {
+            if let Some(before) = self.queue.back_mut() {
+                before.is_due = true;
+            }
             let buf = self.pool.pop().unwrap_or_else(|| AlignedBuf::with_capacity(len));
             let new_segment = std::mem::take(&mut self.rotate_next);
+            let staging = self.stage_for(FRAME_HEADER_BYTES + len);
             self.queue.push_back(Group {
                 buf,
                 frames: Vec::new(),
                 first_gsn: NO_GSN,
                 last_gsn: 0,
                 new_segment,
+                staging,
+                is_due: false,
+                since_ms: self.now_ms,
             });
         }
         let last = self.queue.len() - 1;
@@ -341,18 +348,31 @@ impl LogWriter {
         &mut self.queue[last]
     }
 
-    /// The lowest GSN pushed but not yet written (`always`: not yet durable).
+    /// Whether a frame of `len` bytes may join the group.
+    fn joins(&self, group: &Group, len: usize) -> bool {
+        match &group.staging {
+            None => self.options.policy.may_join(group.buf.len(), len),
+            Some(staging) => {
+                staging.works()
+                    && !group.is_due
+                    && group.buf.len() + len <= self.options.stage_bytes
+            }
+        }
+    }
+
+    /// The lowest GSN pushed that a `kill -9` now would lose (`always`: that is not durable).
     pub fn written_below(&self) -> Option<u64> {
-        let in_flight = self.in_flight.iter().map(|w| w.group.first_gsn);
-        let writing = self.writing.iter().map(|w| w.group.first_gsn);
-        let queued = self.queue.iter().map(|g| g.first_gsn).find(|gsn| *gsn != NO_GSN);
-        in_flight.chain(writing).chain(queued).min().filter(|gsn| *gsn != NO_GSN)
+        self.groups().map(Group::unwritten_gsn).min().filter(|gsn| *gsn != NO_GSN)
     }
 
     /// The lowest GSN pushed but not yet durable.
     pub fn synced_below(&self) -> Option<u64> {
-        let dirty = self.dirty.iter().map(|d| d.first_gsn).min();
-        dirty.into_iter().chain(self.written_below()).min().filter(|gsn| *gsn != NO_GSN)
+        self.groups().map(|group| group.first_gsn).min().filter(|gsn| *gsn != NO_GSN)
+    }
+
+    /// All groups that are not durable.
+    fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.in_flight.iter().map(|write| &write.group).chain(&self.queue)
     }
 
     /// The highest GSN pushed, 0 when there is none.
@@ -360,7 +380,7 @@ impl LogWriter {
         self.last_gsn
     }
 
-    /// Bytes pushed and not yet written.
+    /// Bytes pushed and not yet durable.
     pub fn pending_bytes(&self) -> usize {
         self.pending_bytes
     }
@@ -375,8 +395,6 @@ impl LogWriter {
     pub fn health(&self) -> Health {
         if self.fatal {
             Health::Fatal
-        } else if self.broken_through.is_some() {
-            Health::NeedsNewBase
         } else if self.write_full_at_ms.is_some() || self.segments.is_full() {
             Health::DiskFull
         } else {
@@ -399,14 +417,15 @@ impl LogWriter {
         self.options.mode
     }
 
-    /// Changes when to sync. Between direct and buffered writing the segment is rotated, and spares of the other kind are
-    /// made anew.
+    /// Changes when to sync. Between segments that are filled before and segments that are not, the segment is rotated, and
+    /// spares of the other kind are made anew.
     pub fn set_mode(&mut self, mode: SyncMode) {
         let other_kind = mode.segment_kind() != self.options.mode.segment_kind();
         self.options.mode = mode;
         if other_kind {
             self.segments.change_kind(mode.segment_kind());
-            self.close_current();
+            self.segments.close_current();
+            self.request_sync();
         }
     }
 
@@ -414,14 +433,19 @@ impl LogWriter {
     pub fn tick(&mut self, now_ms: u64) {
         self.now_ms = self.now_ms.max(now_ms);
         self.segments.tick(self.now_ms);
-        if self.options.mode == SyncMode::EverySec
-            && self.now_ms.saturating_sub(self.last_sync_ms) >= self.options.sync_interval_ms
-            && !self.dirty.is_empty()
-        {
-            self.last_sync_ms = self.now_ms;
-            self.request_sync();
+        let interval_ms = match self.options.mode {
+            SyncMode::Always | SyncMode::EverySec => self.options.sync_interval_ms,
+            SyncMode::No => NO_INTERVAL_MS,
+        };
+        if let Some(group) = self.queue.back_mut() {
+            group.is_due |= self.now_ms.saturating_sub(group.since_ms) >= interval_ms;
         }
         self.retry_after_full();
+    }
+
+    /// Asks for all that was pushed to be made durable now: `WAITAOF`, shutdown.
+    pub fn request_sync(&mut self) {
+        self.queue.iter_mut().for_each(|group| group.is_due = true);
     }
 
     /// Has the following frames begin a new segment: at a snapshot's cut, so that what the cut covers can be retired.
@@ -429,20 +453,15 @@ impl LogWriter {
         self.rotate_next = true;
     }
 
-    /// True when nothing is queued, in flight or unsynced.
+    /// True when all that was pushed is durable.
     pub fn is_idle(&self) -> bool {
-        self.synced_below().is_none() && self.dirty.iter().all(|d| d.in_sync.is_none())
-    }
-
-    /// True while a sync is out: its completion has to be waited for before this writer may go.
-    pub fn is_syncing(&self) -> bool {
-        self.dirty.iter().any(|d| d.in_sync.is_some())
+        self.synced_below().is_none()
     }
 
     /// Ends a failover once everything that had failed is written.
     fn settle_failover(&mut self) {
         if let Some(through) = self.failover_through
-            && self.written_below().is_none_or(|lowest| lowest > through)
+            && self.synced_below().is_none_or(|lowest| lowest > through)
         {
             self.failover_through = None;
         }
@@ -471,33 +490,16 @@ impl LogWriter {
             if !self.segments.has_spare() {
                 return None;
             }
-            self.close_current();
+            self.segments.close_current();
             self.segments.open_spare();
         }
         self.segments.append(len, last_gsn)
-    }
-
-    /// No more frames for the current segment. What it has unsynced is synced soon, as no later write will ask for it.
-    fn close_current(&mut self) {
-        if let Some(id) = self.segments.close_current() {
-            self.dirty.iter_mut().filter(|d| d.segment == id).for_each(|d| d.wanted = true);
-        }
     }
 }
 
 /// Whether an error says that there is no space.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// How long a group of `len` bytes is in a segment of `kind`.
-fn placed_len(len: usize, kind: SegmentKind) -> u64 {
-    let len = len as u64;
-    if kind == SegmentKind::Direct {
-        len.next_multiple_of(crate::disk::BLOCK_BYTES as u64)
-    } else {
-        len
-    }
 }
 
 #[cfg(test)]

@@ -84,10 +84,6 @@ impl Segments {
             || self.current.as_ref().is_some_and(|c| c.kind == kind && c.at < self.size_bytes)
     }
 
-    pub(super) fn is_current(&self, id: SegmentId) -> bool {
-        self.current.as_ref().is_some_and(|c| c.id == id)
-    }
-
     pub(super) fn current_takes(&self, kind: SegmentKind, len: u64, new_segment: bool) -> bool {
         self.current.as_ref().is_some_and(|current| {
             let unused = current.at == SEGMENT_HEADER_BYTES as u64;
@@ -228,10 +224,9 @@ impl LogWriter {
     /// A base snapshot with this cut, and a MANIFEST that names it, are durable: segments that hold nothing above it may be
     /// used again, and frames at or below it are durable by the base.
     pub fn retire_below(&mut self, cut: u64) {
-        self.forget_dirty_below(cut);
         let closed = std::mem::take(&mut self.segments.closed);
         for (id, last_gsn) in closed {
-            if last_gsn <= cut && !self.is_in_flight(id) && !self.is_dirty(id) {
+            if last_gsn <= cut && !self.is_in_flight(id) {
                 self.segments.retire(id);
             } else {
                 self.segments.closed.push((id, last_gsn));

@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::disk::{Disk, StdDisk, block_on};
-use crate::log::{Manifest, RecoverOptions, Recovered, prepare_segment, recover};
+use crate::log::{
+    Manifest, RecoverOptions, Recovered, prepare_segment, prepare_stage, recover, stage_file_name,
+};
 use std::path::Path;
 
 const SIZE: u64 = 64 << 10;
+const STAGE: usize = 16 << 10;
 
 fn open(dir: &Path) -> Recovered {
     block_on(recover(&StdDisk, &RecoverOptions::new(dir, 1, [3; 16], 5))).unwrap()
@@ -15,6 +18,7 @@ fn writer(recovered: &Recovered, mode: SyncMode) -> LogWriter {
     let log = recovered.manifest.log;
     let options = WriterOptions {
         segment_bytes: SIZE,
+        stage_bytes: STAGE,
         old_segments: recovered.old_segments(0, 1),
         ..WriterOptions::new(log, 0, recovered.epoch, mode, recovered.next_seq(0))
     };
@@ -26,25 +30,38 @@ fn prepare(writer: &mut LogWriter, dir: &Path) {
         block_on(prepare_segment(&StdDisk, dir, &job)).unwrap();
         writer.spare_ready(job.id);
     }
+    while let Some(job) = writer.next_stage() {
+        writer.stage_prepared(job.stage, block_on(prepare_stage(&StdDisk, dir, &job)));
+    }
+}
+
+fn write_file(dir: &Path, name: &str, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+    let file = block_on(StdDisk.open(&dir.join(name)))?;
+    block_on(StdDisk.write_at(&file, bytes, offset))
 }
 
 fn write(dir: &Path, segment: SegmentId, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-    let file = block_on(StdDisk.open(&dir.join(segment.file_name())))?;
-    block_on(StdDisk.write_at(&file, bytes, offset))
+    write_file(dir, &segment.file_name(), offset, bytes)
+}
+
+/// Brings what was pushed into the stages.
+fn stage(writer: &mut LogWriter, dir: &Path) {
+    while let Some(StageWrite { stage, offset, bytes, .. }) = writer.next_staged() {
+        let result = write_file(dir, &stage_file_name(0, stage), offset, bytes);
+        writer.staged(result);
+    }
 }
 
 fn run(writer: &mut LogWriter, dir: &Path) {
     loop {
         prepare(writer, dir);
+        stage(writer, dir);
         if let Some(request) = writer.next_write() {
             assert_eq!(request.bytes().as_ptr().align_offset(4096), 0);
             let result = write(dir, request.segment, request.offset, request.bytes());
             let ticket = request.ticket;
             drop(request);
             writer.write_done(ticket, result);
-        } else if let Some((segment, offset, bytes)) = writer.take_buffered() {
-            let result = write(dir, segment, offset, bytes);
-            writer.buffered_done(result);
         } else {
             break;
         }
@@ -190,32 +207,91 @@ fn a_second_failed_write_is_fatal_and_acknowledges_nothing() {
 }
 
 #[test]
-fn a_failed_sync_asks_for_a_new_base_and_never_touches_that_file_again() {
+fn frames_of_everysec_survive_a_kill_before_any_of_them_is_in_a_segment() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = writer(&open(dir.path()), SyncMode::EverySec);
-    push(&mut log, 1);
-    run(&mut log, dir.path());
-    assert_eq!((log.written_below(), log.synced_below()), (None, Some(1)));
-    assert!(log.next_sync().is_none());
-    log.tick(1000);
-    let sync = log.next_sync().unwrap();
-    log.sync_done(sync.ticket, Err(io::Error::other("EIO")));
-    assert_eq!(log.health(), Health::NeedsNewBase);
-    push(&mut log, 2);
     prepare(&mut log, dir.path());
-    let (segment, _, len) = log.take_buffered().map(|(s, o, b)| (s, o, b.len())).unwrap();
-    assert_ne!(segment, sync.segment);
-    log.buffered_done(Ok(len));
-    log.tick(2000);
-    let second = log.next_sync().unwrap();
-    assert_eq!(second.segment, segment);
-    log.sync_done(second.ticket, Ok(()));
-    log.tick(3000);
-    assert!(log.next_sync().is_none());
-    assert_eq!(log.synced_below(), Some(1));
-    log.retire_below(2);
-    assert_eq!((log.health(), log.synced_below()), (Health::Ok, None));
-    assert_eq!(log.next_removal(), Some(sync.segment));
+    (1..=10).for_each(|gsn| push(&mut log, gsn));
+    assert_eq!((log.written_below(), log.synced_below()), (Some(1), Some(1)));
+    assert!(log.next_write().is_none(), "what is not in the stage yet does not start");
+    stage(&mut log, dir.path());
+    assert_eq!((log.written_below(), log.synced_below()), (None, Some(1)));
+    assert!(log.next_write().is_none(), "the group gathers");
+    let recovered = open(dir.path());
+    assert_eq!(replayed(&recovered), (1..=10).map(|g| (g, payload(g))).collect::<Vec<_>>());
+    let names = block_on(StdDisk.list(dir.path())).unwrap();
+    assert!(!names.iter().any(|name| name.starts_with("stage-0-0")), "{names:?}");
+    assert_eq!(replayed(&open(dir.path())).len(), 10);
+}
+
+#[test]
+fn a_group_starts_when_it_is_old_and_its_stage_is_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = writer(&open(dir.path()), SyncMode::EverySec);
+    prepare(&mut log, dir.path());
+    push(&mut log, 1);
+    stage(&mut log, dir.path());
+    log.tick(999);
+    assert!(log.next_write().is_none());
+    log.tick(1000);
+    let request = log.next_write().unwrap();
+    push(&mut log, 2);
+    assert_eq!(log.written_below(), Some(2), "a second stage is not there yet");
+    write(dir.path(), request.segment, request.offset, request.bytes()).unwrap();
+    let (ticket, len) = (request.ticket, request.bytes().len());
+    drop(request);
+    log.write_done(ticket, Ok(len));
+    assert_eq!(log.synced_below(), Some(2));
+    for gsn in 3..=300 {
+        push(&mut log, gsn);
+        run(&mut log, dir.path());
+    }
+    assert_eq!(log.written_below(), None);
+    assert!(log.synced_below() > Some(250));
+    let recovered = open(dir.path());
+    assert_eq!(replayed(&recovered), (1..=300).map(|g| (g, payload(g))).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stage_that_cannot_be_written_makes_replies_wait_for_the_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = writer(&open(dir.path()), SyncMode::EverySec);
+    prepare(&mut log, dir.path());
+    push(&mut log, 1);
+    assert!(log.next_staged().is_some());
+    log.staged(Err(io::Error::other("EIO")));
+    assert!(log.next_staged().is_none() && log.last_error().unwrap().contains("stage 0"));
+    assert_eq!((log.health(), log.written_below()), (Health::Ok, Some(1)));
+    let request = log.next_write().unwrap();
+    write(dir.path(), request.segment, request.offset, request.bytes()).unwrap();
+    log.write_done(request.ticket, Ok(request.bytes().len()));
+    assert_eq!((log.written_below(), log.synced_below()), (None, None));
+    push(&mut log, 2);
+    run(&mut log, dir.path());
+    assert_eq!(open(dir.path()).gsn, 2);
+}
+
+#[test]
+fn after_a_failed_write_of_everysec_the_stage_keeps_what_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = writer(&open(dir.path()), SyncMode::EverySec);
+    prepare(&mut log, dir.path());
+    push(&mut log, 1);
+    stage(&mut log, dir.path());
+    log.request_sync();
+    let request = log.next_write().unwrap();
+    let segment = request.segment;
+    log.write_done(request.ticket, Err(io::Error::other("EIO")));
+    assert_eq!((log.written_below(), log.synced_below()), (None, Some(1)));
+    let copy = tempfile::tempdir().unwrap();
+    for name in block_on(StdDisk.list(dir.path())).unwrap() {
+        std::fs::copy(dir.path().join(&name), copy.path().join(&name)).unwrap();
+    }
+    assert_eq!(open(copy.path()).gsn, 1);
+    run(&mut log, dir.path());
+    assert_eq!(log.synced_below(), None);
+    log.retire_below(1);
+    assert_eq!(log.next_removal(), Some(segment));
 }
 
 #[test]
@@ -237,12 +313,14 @@ fn no_space_for_segments_clears_itself() {
 fn a_full_disk_in_everysec_keeps_the_bytes_and_tries_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = writer(&open(dir.path()), SyncMode::EverySec);
-    prepare(&mut log, dir.path());
+    while let Some(job) = log.next_stage() {
+        log.stage_prepared(job.stage, Err(io::ErrorKind::StorageFull.into()));
+    }
     push(&mut log, 1);
-    assert!(log.take_buffered().is_some());
-    log.buffered_done(Err(io::ErrorKind::StorageFull.into()));
+    while let Some(job) = log.next_preparation() {
+        log.spare_failed(job.id, &io::ErrorKind::StorageFull.into());
+    }
     assert_eq!((log.health(), log.written_below()), (Health::DiskFull, Some(1)));
-    assert!(log.take_buffered().is_none());
     log.tick(1000);
     run(&mut log, dir.path());
     assert_eq!((log.health(), log.written_below()), (Health::Ok, None));
@@ -282,17 +360,16 @@ fn a_cut_retires_segments_and_their_files_are_used_again() {
 }
 
 #[test]
-fn a_change_of_mode_begins_a_segment_and_syncs_the_old_one() {
+fn a_change_of_mode_begins_a_segment_and_brings_the_stage_there() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = writer(&open(dir.path()), SyncMode::EverySec);
+    prepare(&mut log, dir.path());
     push(&mut log, 1);
     run(&mut log, dir.path());
+    assert_eq!((log.written_below(), log.synced_below()), (None, Some(1)));
     log.set_mode(SyncMode::Always);
     push(&mut log, 2);
     run(&mut log, dir.path());
-    assert_eq!(log.synced_below(), Some(1));
-    let sync = log.next_sync().unwrap();
-    log.sync_done(sync.ticket, Ok(()));
     assert_eq!(log.synced_below(), None);
     log.set_mode(SyncMode::No);
     push(&mut log, 3);
@@ -378,6 +455,7 @@ fn after_a_clean_shutdown_or_a_mark_a_lost_last_frame_is_refused_until_forced() 
 fn ten_frames(dir: &Path) {
     let mut log = writer(&open(dir), SyncMode::EverySec);
     (1..=10).for_each(|gsn| push(&mut log, gsn));
+    log.request_sync();
     run(&mut log, dir);
 }
 

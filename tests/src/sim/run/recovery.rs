@@ -26,7 +26,7 @@ impl World {
             self.disk.stop_after(Some(operations));
             let shards = 1 + self.rng.below(SHARDS_MAX) as u32;
             if self.rng.percent(20) {
-                self.disk.set_faults(Faults { sync: 500, space: 500, short: 500 });
+                self.disk.set_faults(Faults { sync: 2500, space: 500, short: 500 });
             }
             match self.recover(shards, power) {
                 Ok((recovered, _)) => self.oracle.settle(recovered.gsn),
@@ -81,6 +81,7 @@ impl World {
         options.faults.no_fence = self.mutation == Some(Mutation::NoFence);
         options.faults.no_sync = self.mutation == Some(Mutation::RecoverNoSync);
         options.faults.no_rewrite = self.mutation == Some(Mutation::RecoverNoRewrite);
+        options.faults.no_stages = self.mutation == Some(Mutation::RecoverNoStages);
         options.faults.seed_without_segment = self.mutation == Some(Mutation::RecycleWithoutReseed);
         let disk = self.disk.clone();
         let plan = block_on(RecoveryPlan::load(&disk, &options))?;

@@ -1,11 +1,13 @@
-//! Between log and disk: writes and syncs, the helper's work, the clock, and the replies that leave.
+//! Between log and disk: writes, the helper's work, the clock, and the replies that leave.
 
 use std::io;
 
 use ringstone_persist::disk::{Disk as _, block_on};
 use ringstone_persist::log::frame::FRAME_HEADER_BYTES;
 use ringstone_persist::log::writer::Ticket;
-use ringstone_persist::log::{SegmentId, SyncMode, prepare_segment};
+use ringstone_persist::log::{
+    SegmentId, StageWrite, SyncMode, prepare_segment, prepare_stage, stage_file_name,
+};
 
 use super::{Job, Run, World, dir};
 use crate::sim::mutation::Mutation;
@@ -19,8 +21,9 @@ impl World {
         }
     }
 
-    /// Hands writes and syncs to the kernel.
+    /// Hands writes to the kernel.
     pub(super) fn submit(&mut self, run: &mut Run, shard: usize) {
+        self.stage(run, shard);
         let own = &mut run.shards[shard];
         while let Some(request) = own.log.next_write() {
             if request.from == 0 {
@@ -37,7 +40,13 @@ impl World {
                 break;
             }
         }
-        while let Some((segment, offset, bytes)) = own.log.take_buffered() {
+        self.publish(run, shard);
+    }
+
+    /// Writes into stage files, which are in the page cache when the call returns.
+    fn stage(&mut self, run: &mut Run, shard: usize) {
+        let log = &mut run.shards[shard].log;
+        while let Some(StageWrite { stage, segment, offset, bytes }) = log.next_staged() {
             note_frames(&mut self.oracle, segment, offset, bytes, run.epoch);
             let result = match self.rng.below(10_000) {
                 n if n < run.io_errors / 4 => Err(io::Error::other("EIO")),
@@ -46,54 +55,46 @@ impl World {
                 _ => Ok(bytes.len()),
             };
             if let Ok(len) = &result {
-                self.disk.write_buffered(&dir().join(segment.file_name()), offset, &bytes[..*len]);
+                let path = dir().join(stage_file_name(shard as u32, stage));
+                self.disk.write_buffered(&path, offset, &bytes[..*len]);
             }
-            own.log.buffered_done(result);
-            if self.rng.percent(30) {
+            self.stats.staged += u64::from(result.is_ok());
+            log.staged(result);
+            if self.rng.percent(10) {
                 break;
             }
         }
-        while let Some(request) = own.log.next_sync() {
-            own.syncs.push(request);
-        }
-        self.publish(run, shard);
     }
 
-    /// One write or sync of a shard ends, in any order.
+    /// One write of a shard ends, in any order.
     pub(super) fn complete(&mut self, run: &mut Run, shard: usize) {
         let fails = self.rng.basis_points(run.io_errors);
         let own = &mut run.shards[shard];
-        if !own.writes.is_empty() && (own.syncs.is_empty() || self.rng.percent(70)) {
-            let request = own.writes.swap_remove(self.rng.index(own.writes.len()));
-            let path = dir().join(request.segment.file_name());
-            let len = request.bytes().len();
-            let result = match self.rng.below(4) {
-                _ if !fails => Ok(len),
-                0 => Ok(self.rng.index(len)),
-                1 => Err(io::ErrorKind::StorageFull.into()),
-                _ => Err(io::Error::other("EIO")),
-            };
-            match &result {
-                Ok(len) => {
-                    self.disk.write_direct(&path, request.offset, &request.bytes()[..*len], || true)
-                }
-                Err(_) => {
-                    let rng = &mut self.rng;
-                    self.disk
-                        .write_direct(&path, request.offset, request.bytes(), || rng.percent(50));
-                }
-            }
-            self.stats.faults += u64::from(fails);
-            let ticket = Ticket::from_u64(request.ticket.to_u64());
-            drop(request);
-            own.log.write_done(ticket, result);
-        } else if !own.syncs.is_empty() {
-            let request = own.syncs.swap_remove(self.rng.index(own.syncs.len()));
-            self.disk.sync_path(&dir().join(request.segment.file_name()), !fails);
-            let result = if fails { Err(io::Error::other("EIO")) } else { Ok(()) };
-            self.stats.faults += u64::from(fails);
-            own.log.sync_done(request.ticket, result);
+        if own.writes.is_empty() {
+            return;
         }
+        let request = own.writes.swap_remove(self.rng.index(own.writes.len()));
+        let path = dir().join(request.segment.file_name());
+        let len = request.bytes().len();
+        let result = match self.rng.below(4) {
+            _ if !fails => Ok(len),
+            0 => Ok(self.rng.index(len)),
+            1 => Err(io::ErrorKind::StorageFull.into()),
+            _ => Err(io::Error::other("EIO")),
+        };
+        match &result {
+            Ok(len) => {
+                self.disk.write_direct(&path, request.offset, &request.bytes()[..*len], || true)
+            }
+            Err(_) => {
+                let rng = &mut self.rng;
+                self.disk.write_direct(&path, request.offset, request.bytes(), || rng.percent(50));
+            }
+        }
+        self.stats.faults += u64::from(fails);
+        let ticket = Ticket::from_u64(request.ticket.to_u64());
+        drop(request);
+        own.log.write_done(ticket, result);
         self.publish(run, shard);
     }
 
@@ -102,6 +103,9 @@ impl World {
         for (shard, own) in run.shards.iter_mut().enumerate() {
             while let Some(job) = own.log.next_preparation() {
                 run.jobs.push(Job::Prepare(shard, job));
+            }
+            while let Some(job) = own.log.next_stage() {
+                run.jobs.push(Job::Stage(shard, job));
             }
             while let Some(id) = own.log.next_removal() {
                 run.jobs.push(Job::Remove(id));
@@ -122,6 +126,10 @@ impl World {
                     Ok(()) => log.spare_ready(job.id),
                     Err(error) => log.spare_failed(job.id, &error),
                 }
+            }
+            Job::Stage(shard, job) => {
+                let result = block_on(prepare_stage(disk, dir(), &job));
+                run.shards[shard].log.stage_prepared(job.stage, result);
             }
             Job::Remove(id) => drop(block_on(disk.remove(&dir().join(id.file_name())))),
             Job::RemoveBase(name) => drop(block_on(disk.remove(&dir().join(name)))),
@@ -176,10 +184,10 @@ fn note_frames(
     mut bytes: &[u8],
     epoch: u32,
 ) {
-    while let Some(header) = bytes.first_chunk::<FRAME_HEADER_BYTES>() {
-        if !header.starts_with(b"RFRM") {
-            break;
-        }
+    // After a short write into a stage the rest begins within a frame.
+    while let Some(at) = bytes.windows(4).position(|four| four == b"RFRM") {
+        (offset, bytes) = (offset + at as u64, &bytes[at..]);
+        let Some(header) = bytes.first_chunk::<FRAME_HEADER_BYTES>() else { break };
         let field = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("8 bytes"));
         let (gsn, len) = (field(32), FRAME_HEADER_BYTES as u64 + field(16));
         oracle.write(segment, epoch, Written { offset, end: offset + len, gsn });
