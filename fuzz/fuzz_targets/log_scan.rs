@@ -180,7 +180,7 @@ fn forge(header: &mut FrameHeader, forged: &Forged) {
 fn write(input: &Input) -> Log {
     let id = LogId::new([7; 16]);
     let shards = u32::from(input.shards) % SHARDS_MAX + 1;
-    let kind = if input.direct { SegmentKind::Direct } else { SegmentKind::Buffered };
+    let kind = if input.direct { SegmentKind::Grouped } else { SegmentKind::Buffered };
     let mut log =
         Log { disk: MemoryDisk::default(), id, segments: vec![], frames: vec![], last_gsn: 0 };
     // By shard: number of the open segment, and its bytes behind the header.

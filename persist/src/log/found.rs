@@ -2,11 +2,11 @@
 //!
 //! Invariant: pure; what is on the disk is not touched here.
 
+use super::SegmentId;
 use super::manifest::Manifest;
 use super::replay::Place;
 use super::report::{Location, Missing, RecoveryError, Warning};
 use super::scan::{FrameEntry, SegmentScan};
-use super::SegmentId;
 
 /// Steps 3 and 4.
 pub(super) struct Found {

@@ -253,7 +253,7 @@ params! {
         /// ended.
         appendonly: bool = "appendonly", Kind::Bool, "yes", Live;
         /// When the log is forced to disk: `always` = before a write is acknowledged; `everysec` = once a second,
-        /// a power failure loses the last second at most; `no` = when the kernel likes.
+        /// a power failure loses the last second at most; `no` = every half minute, or when a MiB is full.
         appendfsync: Fsync = "appendfsync", Kind::Enum(Fsync::WORDS), "everysec", Live;
         /// Directory of the log, in `dir`.
         appenddirname: PathBuf = "appenddirname", Kind::DirName, "appendonly", Boot;

@@ -18,8 +18,8 @@ use ringstone_engine::{Error, Keyspace};
 use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::log::writer::Ticket;
 use ringstone_persist::log::{
-    FrameKind, Health, LogWriter, SegmentId, StageWrite, SyncMode, WriteRequest, prepare_segment, prepare_stage,
-    stage_file_name,
+    FrameKind, Health, LogWriter, SegmentId, StageWrite, SyncMode, WriteRequest, prepare_segment,
+    prepare_stage, stage_file_name,
 };
 
 use super::intake::kind;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use ringstone_persist::disk::{Disk as _, block_on};
 use ringstone_persist::log::group::GroupPolicy;
 use ringstone_persist::log::{
-    Base, FrameKind, Health, LogWriter, Manifest, Preparation, Recovered, SegmentId, SyncMode,
-    StagePreparation, Watermarks, WriterOptions,
+    Base, FrameKind, Health, LogWriter, Manifest, Preparation, Recovered, SegmentId,
+    StagePreparation, SyncMode, Watermarks, WriterOptions,
 };
 
 use super::Stats;

@@ -23,13 +23,7 @@ pub struct Shard {
 impl Shard {
     /// A fresh one.
     pub fn new(log: LogWriter) -> Self {
-        Shard {
-            log,
-            batch: Vec::new(),
-            held: false,
-            waiting: VecDeque::new(),
-            writes: Vec::new(),
-        }
+        Shard { log, batch: Vec::new(), held: false, waiting: VecDeque::new(), writes: Vec::new() }
     }
 
     /// True when nothing of the shard's own up to `gsn` is outstanding.

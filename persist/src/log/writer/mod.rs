@@ -324,7 +324,8 @@ impl LogWriter {
     }
 
     fn gathering(&mut self, len: usize) -> &mut Group {
-        let joins = !self.rotate_next && self.queue.back().is_some_and(|group| self.joins(group, len));
+        let joins =
+            !self.rotate_next && self.queue.back().is_some_and(|group| self.joins(group, len));
         if !joins {
             if let Some(before) = self.queue.back_mut() {
                 before.is_due = true;

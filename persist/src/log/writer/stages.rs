@@ -183,8 +183,7 @@ impl LogWriter {
             Err(error) => error,
         };
         staging.idle_retries += 1;
-        let again =
-            matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WriteZero);
+        let again = matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WriteZero);
         if !again || staging.idle_retries > IDLE_RETRIES_MAX {
             // What is in it already stays there, and the file is not used again in this run.
             staging.failed = true;

@@ -25,7 +25,7 @@ impl World {
             let operations = self.rng.below(60);
             self.disk.stop_after(Some(operations));
             let shards = 1 + self.rng.below(SHARDS_MAX) as u32;
-            if self.rng.percent(20) {
+            if self.rng.percent(50) {
                 self.disk.set_faults(Faults { sync: 2500, space: 500, short: 500 });
             }
             match self.recover(shards, power) {
