@@ -38,6 +38,10 @@ pub struct Arg {
     pub multiple: bool,
     /// When repeated, the word before it is repeated as well.
     pub multiple_token: bool,
+    /// First version of Redis that had it, where that is not the command's first.
+    pub since: Option<&'static str>,
+    /// The version of Redis that advised against it.
+    pub deprecated_since: Option<&'static str>,
     /// Sub-arguments of `OneOf` and `Block`.
     pub args: &'static [Arg],
 }
@@ -52,8 +56,18 @@ impl Arg {
             optional: false,
             multiple: false,
             multiple_token: false,
+            since: None,
+            deprecated_since: None,
             args: &[],
         }
+    }
+    /// The same, known since this version.
+    pub const fn since(self, version: &'static str) -> Arg {
+        Arg { since: Some(version), ..self }
+    }
+    /// The same, advised against since this version.
+    pub const fn deprecated_since(self, version: &'static str) -> Arg {
+        Arg { deprecated_since: Some(version), ..self }
     }
     /// The same, with a word before it.
     pub const fn token(self, token: &'static str) -> Arg {
@@ -77,27 +91,11 @@ impl Arg {
     }
     /// One of several.
     pub const fn one_of(name: &'static str, args: &'static [Arg]) -> Arg {
-        Arg {
-            name,
-            kind: ArgKind::OneOf,
-            token: None,
-            optional: false,
-            multiple: false,
-            multiple_token: false,
-            args,
-        }
+        Arg { args, ..Arg::new(name, ArgKind::OneOf) }
     }
     /// Several in order.
     pub const fn block(name: &'static str, args: &'static [Arg]) -> Arg {
-        Arg {
-            name,
-            kind: ArgKind::Block,
-            token: None,
-            optional: false,
-            multiple: false,
-            multiple_token: false,
-            args,
-        }
+        Arg { args, ..Arg::new(name, ArgKind::Block) }
     }
 }
 
@@ -112,18 +110,32 @@ pub const CONDITION: Arg = Arg::one_of(
 )
 .optional();
 
+/// `[KEEPREF | DELREF | ACKED]`: what becomes of the references of consumer groups to entries that go.
+pub const REFERENCES: Arg = Arg::one_of(
+    "condition",
+    &[Arg::word("keepref", "KEEPREF"), Arg::word("delref", "DELREF"), Arg::word("acked", "ACKED")],
+)
+.optional();
+
 /// `[EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
 pub const EXPIRY_OR_PERSIST: Arg =
     expiration(&[EX, PX, EXAT, PXAT, Arg::word("persist", "PERSIST")]);
 
 /// `[EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
-pub const EXPIRY_OR_KEEP: Arg = expiration(&[EX, PX, EXAT, PXAT, Arg::word("keepttl", "KEEPTTL")]);
+pub const EXPIRY_OR_KEEP: Arg = expiration(&[EX, PX, EXAT, PXAT, KEEPTTL]);
 
-const EX: Arg = Arg::new("seconds", ArgKind::Integer).token("EX");
-const PX: Arg = Arg::new("milliseconds", ArgKind::Integer).token("PX");
-const EXAT: Arg = Arg::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT");
-const PXAT: Arg = Arg::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT");
+/// `EX s`
+pub const EX: Arg = Arg::new("seconds", ArgKind::Integer).token("EX");
+/// `PX ms`
+pub const PX: Arg = Arg::new("milliseconds", ArgKind::Integer).token("PX");
+/// `EXAT s`
+pub const EXAT: Arg = Arg::new("unix-time-seconds", ArgKind::UnixTime).token("EXAT");
+/// `PXAT ms`
+pub const PXAT: Arg = Arg::new("unix-time-milliseconds", ArgKind::UnixTime).token("PXAT");
+/// `KEEPTTL`
+pub const KEEPTTL: Arg = Arg::word("keepttl", "KEEPTTL");
 
-const fn expiration(forms: &'static [Arg]) -> Arg {
+/// An expiry in one of these forms.
+pub const fn expiration(forms: &'static [Arg]) -> Arg {
     Arg::one_of("expiration", forms).optional()
 }

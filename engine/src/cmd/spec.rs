@@ -344,6 +344,12 @@ pub struct Spec {
     pub complexity: &'static str,
     /// One line.
     pub summary: &'static str,
+    /// What changed in which version.
+    pub history: &'static [(&'static str, &'static str)],
+    /// The version that advised against it, and what to use instead.
+    pub deprecated: Option<(&'static str, &'static str)>,
+    /// Not meant for clients (`syscmd`).
+    pub is_internal: bool,
     /// Arguments.
     pub args: &'static [Arg],
     /// Tips of `COMMAND INFO`.
@@ -368,6 +374,9 @@ impl Spec {
         since: "1.0.0",
         complexity: "O(1)",
         summary: "",
+        history: &[],
+        deprecated: None,
+        is_internal: false,
         args: &[],
         tips: &[],
         examples: &[],

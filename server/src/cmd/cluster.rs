@@ -250,10 +250,11 @@ static MEET: HostCommand = off(Spec {
     group: Group::Cluster,
     since: "3.0.0",
     summary: "Makes two nodes know each other.",
+    history: &[("4.0.0", "Added the optional `cluster_bus_port` argument.")],
     args: &[
         Arg::new("ip", ArgKind::String),
         Arg::new("port", ArgKind::Integer),
-        Arg::new("cluster_bus_port", ArgKind::Integer).optional(),
+        Arg::new("cluster_bus_port", ArgKind::Integer).optional().since("4.0.0"),
     ],
     ..Spec::DEFAULT
 });
@@ -378,6 +379,7 @@ static SLAVES: HostCommand = off(Spec {
     group: Group::Cluster,
     since: "3.0.0",
     summary: "Lists the replicas of a master.",
+    deprecated: Some(("5.0.0", "`CLUSTER REPLICAS`")),
     args: &[Arg::new("node-id", ArgKind::String)],
     tips: &["nondeterministic_output"],
     ..Spec::DEFAULT
@@ -391,6 +393,11 @@ static SLOTS: HostCommand = off(Spec {
     since: "3.0.0",
     complexity: "O(N) where N is the total number of Cluster nodes",
     summary: "Maps slots to nodes.",
+    history: &[
+        ("4.0.0", "Added node IDs."),
+        ("7.0.0", "Added additional networking metadata field."),
+    ],
+    deprecated: Some(("7.0.0", "`CLUSTER SHARDS`")),
     tips: &["nondeterministic_output"],
     ..Spec::DEFAULT
 });

@@ -62,6 +62,7 @@ static INFO: HostCommand = HostCommand {
         arity: -2,
         complexity: "O(N) where N is the number of commands to look up",
         summary: "Tells about some commands.",
+        history: &[("7.0.0", "Allowed to be called with no argument to get info on all commands.")],
         tips: &["nondeterministic_output_order"],
         args: &[Arg::new("command-name", ArgKind::String).optional().multiple()],
         ..SUB

@@ -42,6 +42,7 @@ static GET: HostCommand = HostCommand {
         arity: -3,
         complexity: "O(N) when N is the number of configuration parameters provided",
         summary: "Tells the values of parameters.",
+        history: &[("7.0.0", "Added the ability to pass multiple pattern parameters in one call")],
         args: &[Arg {
             multiple: true,
             ..Arg::block("parameter", &[Arg::new("parameter", ArgKind::String)])
@@ -71,6 +72,7 @@ static SET: HostCommand = HostCommand {
         arity: -4,
         complexity: "O(N) when N is the number of configuration parameters provided",
         summary: "Sets parameters, all or none.",
+        history: &[("7.0.0", "Added the ability to set multiple parameters in one call.")],
         tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         args: &[Arg {
             multiple: true,

@@ -115,9 +115,10 @@ static AUTH: HostCommand = HostCommand {
         acl: Acl::CONNECTION,
         group: Group::Connection,
         summary: "Authenticates the connection.",
+        history: &[("6.0.0", "Added ACL style (username and password).")],
         complexity: "O(N) where N is the number of passwords defined for the user",
         args: &[
-            Arg::new("username", ArgKind::String).optional(),
+            Arg::new("username", ArgKind::String).optional().since("6.0.0"),
             Arg::new("password", ArgKind::String),
         ],
         ..Spec::DEFAULT
@@ -165,6 +166,10 @@ static HELLO: HostCommand = HostCommand {
         group: Group::Connection,
         since: "6.0.0",
         summary: "Agrees on the protocol, and may authenticate and name the connection.",
+        history: &[(
+            "6.2.0",
+            "`protover` made optional; when called without arguments the command reports the current connection's context.",
+        )],
         args: &[Arg {
             optional: true,
             ..Arg::block(

@@ -29,6 +29,7 @@ static DEBUG: HostCommand = HostCommand {
         group: Group::Server,
         complexity: "Depends on subcommand.",
         summary: "Shows and changes the server's inside, for tests.",
+        is_internal: true,
         ..Spec::DEFAULT
     },
     run: debug,

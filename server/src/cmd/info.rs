@@ -31,6 +31,7 @@ static INFO: HostCommand = HostCommand {
         acl: Acl::DANGEROUS,
         group: Group::Server,
         summary: "Tells how the server is doing.",
+        history: &[("7.0.0", "Added support for taking multiple section arguments.")],
         tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
         args: &[Arg::new("section", ArgKind::String).optional().multiple()],
         ..Spec::DEFAULT

@@ -44,7 +44,8 @@ static BGSAVE: HostCommand = HostCommand {
         flags: ADMIN,
         group: Group::Server,
         summary: "Writes a snapshot in the background.",
-        args: &[Arg::word("schedule", "SCHEDULE").optional()],
+        history: &[("3.2.2", "Added the `SCHEDULE` option.")],
+        args: &[Arg::word("schedule", "SCHEDULE").optional().since("3.2.2")],
         ..Spec::DEFAULT
     },
     run: |host, args| {

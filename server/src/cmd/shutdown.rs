@@ -37,6 +37,7 @@ static SHUTDOWN: HostCommand = HostCommand {
         group: Group::Server,
         complexity: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
         summary: "Makes everything durable and ends the server.",
+        history: &[("7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers.")],
         args: &[
             Arg {
                 optional: true,
@@ -45,9 +46,9 @@ static SHUTDOWN: HostCommand = HostCommand {
                     &[Arg::word("nosave", "NOSAVE"), Arg::word("save", "SAVE")],
                 )
             },
-            Arg::word("now", "NOW").optional(),
-            Arg::word("force", "FORCE").optional(),
-            Arg::word("abort", "ABORT").optional(),
+            Arg::word("now", "NOW").optional().since("7.0.0"),
+            Arg::word("force", "FORCE").optional().since("7.0.0"),
+            Arg::word("abort", "ABORT").optional().since("7.0.0"),
         ],
         ..Spec::DEFAULT
     },

@@ -45,6 +45,7 @@ static SLOWLOG_GET: HostCommand = HostCommand {
         arity: -2,
         complexity: "O(N) where N is the number of entries returned",
         summary: "Tells about the commands that took longest lately, newest first.",
+        history: &[("4.0.0", "Added client IP address, port and name to the reply.")],
         tips: &["request_policy:all_nodes", "nondeterministic_output"],
         args: &[Arg::new("count", ArgKind::Integer).optional()],
         ..SUB

@@ -19,6 +19,7 @@ pub static BITCOUNT: Command = Command {
         since: "2.6.0",
         complexity: "O(N)",
         summary: "Counts the bits that are set in the string under a key, or in a part of it.",
+        history: &[("7.0.0", "Added the `BYTE|BIT` option.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::block(
@@ -30,7 +31,8 @@ pub static BITCOUNT: Command = Command {
                         "index_unit",
                         &[Arg::word("byte", "BYTE"), Arg::word("bit", "BIT")],
                     )
-                    .optional(),
+                    .optional()
+                    .since("7.0.0"),
                 ],
             )
             .optional(),

@@ -20,6 +20,7 @@ pub static BITPOS: Command = Command {
         since: "2.8.7",
         complexity: "O(N)",
         summary: "Finds the first bit that is set or clear in the string under a key.",
+        history: &[("7.0.0", "Added the `BYTE|BIT` option.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("bit", ArgKind::Integer),
@@ -35,7 +36,8 @@ pub static BITPOS: Command = Command {
                                 "index_unit",
                                 &[Arg::word("byte", "BYTE"), Arg::word("bit", "BIT")],
                             )
-                            .optional(),
+                            .optional()
+                            .since("7.0.0"),
                         ],
                     )
                     .optional(),

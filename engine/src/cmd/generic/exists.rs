@@ -15,6 +15,7 @@ pub static EXISTS: Command = Command {
         keys: &[KeySpec::range(KeyFlags::RO, 1, -1, 1)],
         complexity: "O(N) where N is the number of keys to check.",
         summary: "Counts the keys that are there; a key that is named twice counts twice.",
+        history: &[("3.0.3", "Accepts multiple `key` arguments.")],
         args: &[Arg::new("key", ArgKind::Key).multiple()],
         tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         examples: &[("SET a 1", "OK"), ("EXISTS a b a", "(integer) 2")],

@@ -19,7 +19,12 @@ pub static EXPIRE: Command = Command {
         acl: Acl::KEYSPACE,
         keys: &[KeySpec::one(KeyFlags::RW.union(KeyFlags::UPDATE))],
         summary: "Lets a key expire after some seconds.",
-        args: &[Arg::new("key", ArgKind::Key), Arg::new("seconds", ArgKind::Integer), CONDITION],
+        history: &[("7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`.")],
+        args: &[
+            Arg::new("key", ArgKind::Key),
+            Arg::new("seconds", ArgKind::Integer),
+            CONDITION.since("7.0.0"),
+        ],
         examples: &[
             ("SET k v", "OK"),
             ("EXPIRE k 100", "(integer) 1"),
@@ -57,10 +62,11 @@ pub static PEXPIRE: Command = Command {
         keys: &[KeySpec::one(KeyFlags::RW.union(KeyFlags::UPDATE))],
         since: "2.6.0",
         summary: "Lets a key expire after some milliseconds.",
+        history: &[("7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("milliseconds", ArgKind::Integer),
-            CONDITION,
+            CONDITION.since("7.0.0"),
         ],
         examples: &[
             ("SET k v", "OK"),
@@ -83,10 +89,11 @@ pub static EXPIREAT: Command = Command {
         keys: &[KeySpec::one(KeyFlags::RW.union(KeyFlags::UPDATE))],
         since: "1.2.0",
         summary: "Lets a key expire at a time given in seconds since 1970.",
+        history: &[("7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("unix-time-seconds", ArgKind::UnixTime),
-            CONDITION,
+            CONDITION.since("7.0.0"),
         ],
         examples: &[
             ("SET k v", "OK"),
@@ -114,10 +121,11 @@ pub static PEXPIREAT: Command = Command {
         opcode: OPCODE,
         since: "2.6.0",
         summary: "Lets a key expire at a time given in milliseconds since 1970.",
+        history: &[("7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("unix-time-milliseconds", ArgKind::UnixTime),
-            CONDITION,
+            CONDITION.since("7.0.0"),
         ],
         examples: &[
             ("SET k v", "OK"),

@@ -21,8 +21,15 @@ pub static FLUSHDB: Command = Command {
         group: Group::Server,
         complexity: "O(N) where N is the number of keys in the selected database",
         summary: "Removes all keys of the selected database.",
-        args: &[Arg::one_of("async", &[Arg::word("async", "ASYNC"), Arg::word("sync", "SYNC")])
-            .optional()],
+        history: &[
+            ("4.0.0", "Added the `ASYNC` flushing mode modifier."),
+            ("6.2.0", "Added the `SYNC` flushing mode modifier."),
+        ],
+        args: &[Arg::one_of(
+            "async",
+            &[Arg::word("async", "ASYNC").since("4.0.0"), Arg::word("sync", "SYNC").since("6.2.0")],
+        )
+        .optional()],
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         examples: &[
             ("SET k v", "OK"),
@@ -48,8 +55,15 @@ pub static FLUSHALL: Command = Command {
         group: Group::Server,
         complexity: "O(N) where N is the total number of keys in all databases",
         summary: "Removes all keys of all databases.",
-        args: &[Arg::one_of("async", &[Arg::word("async", "ASYNC"), Arg::word("sync", "SYNC")])
-            .optional()],
+        history: &[
+            ("4.0.0", "Added the `ASYNC` flushing mode modifier."),
+            ("6.2.0", "Added the `SYNC` flushing mode modifier."),
+        ],
+        args: &[Arg::one_of(
+            "async",
+            &[Arg::word("async", "ASYNC").since("4.0.0"), Arg::word("sync", "SYNC").since("6.2.0")],
+        )
+        .optional()],
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         examples: &[("SET k v", "OK"), ("FLUSHALL ASYNC", "OK"), ("DBSIZE", "(integer) 0")],
         ..Spec::DEFAULT

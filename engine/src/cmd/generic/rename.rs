@@ -46,6 +46,10 @@ pub static RENAMENX: Command = Command {
             KeySpec::range(KeyFlags::OW.union(KeyFlags::INSERT), 2, 0, 1),
         ],
         summary: "Gives a key another name, which must not be in use.",
+        history: &[(
+            "3.2.0",
+            "The command no longer returns an error when source and destination names are the same.",
+        )],
         args: &[Arg::new("key", ArgKind::Key), Arg::new("newkey", ArgKind::Key)],
         examples: &[
             ("MSET a 1 b 2", "OK"),

@@ -23,14 +23,19 @@ pub static RESTORE: Command = Command {
         since: "2.6.0",
         complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
         summary: "Makes a key of what DUMP returned.",
+        history: &[
+            ("3.0.0", "Added the `REPLACE` modifier."),
+            ("5.0.0", "Added the `ABSTTL` modifier."),
+            ("5.0.0", "Added the `IDLETIME` and `FREQ` options."),
+        ],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("ttl", ArgKind::Integer),
             Arg::new("serialized-value", ArgKind::String),
-            Arg::word("replace", "REPLACE").optional(),
-            Arg::word("absttl", "ABSTTL").optional(),
-            Arg::new("seconds", ArgKind::Integer).token("IDLETIME").optional(),
-            Arg::new("frequency", ArgKind::Integer).token("FREQ").optional(),
+            Arg::word("replace", "REPLACE").optional().since("3.0.0"),
+            Arg::word("absttl", "ABSTTL").optional().since("5.0.0"),
+            Arg::new("seconds", ArgKind::Integer).token("IDLETIME").optional().since("5.0.0"),
+            Arg::new("frequency", ArgKind::Integer).token("FREQ").optional().since("5.0.0"),
         ],
         examples: &[
             ("RESTORE k 0 \"\\x00\\xc0\\n\\n\\x00n\\x9fWE\\x0e\\xaec\\xbb\"", "OK"),

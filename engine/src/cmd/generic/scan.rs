@@ -19,11 +19,12 @@ pub static SCAN: Command = Command {
         since: "2.8.0",
         complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
         summary: "Walks over the keys in steps.",
+        history: &[("6.0.0", "Added the `TYPE` subcommand.")],
         args: &[
             Arg::new("cursor", ArgKind::Integer),
             Arg::new("pattern", ArgKind::Pattern).token("MATCH").optional(),
             Arg::new("count", ArgKind::Integer).token("COUNT").optional(),
-            Arg::new("type", ArgKind::String).token("TYPE").optional(),
+            Arg::new("type", ArgKind::String).token("TYPE").optional().since("6.0.0"),
         ],
         tips: &["nondeterministic_output", "request_policy:special"],
         examples: &[

@@ -14,6 +14,7 @@ pub static TTL: Command = Command {
         acl: Acl::KEYSPACE,
         keys: &[KeySpec::one(KeyFlags::RO.union(KeyFlags::ACCESS))],
         summary: "Tells how many seconds a key has left.",
+        history: &[("2.8.0", "Added the -2 reply.")],
         args: &[Arg::new("key", ArgKind::Key)],
         tips: &["nondeterministic_output"],
         examples: &[
@@ -39,6 +40,7 @@ pub static PTTL: Command = Command {
         keys: &[KeySpec::one(KeyFlags::RO.union(KeyFlags::ACCESS))],
         since: "2.6.0",
         summary: "Tells how many milliseconds a key has left.",
+        history: &[("2.8.0", "Added the -2 reply.")],
         args: &[Arg::new("key", ArgKind::Key)],
         tips: &["nondeterministic_output"],
         examples: &[("SET k v PX 1600", "OK"), ("PTTL k", "(integer) 1600")],

@@ -19,10 +19,13 @@ pub static GEOADD: Command = Command {
         since: "3.2.0",
         complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
         summary: "Adds places to a sorted set, or moves them.",
+        history: &[("6.2.0", "Added the `CH`, `NX` and `XX` options.")],
         args: &[
             Arg::new("key", ArgKind::Key),
-            Arg::one_of("condition", &[Arg::word("nx", "NX"), Arg::word("xx", "XX")]).optional(),
-            Arg::word("change", "CH").optional(),
+            Arg::one_of("condition", &[Arg::word("nx", "NX"), Arg::word("xx", "XX")])
+                .optional()
+                .since("6.2.0"),
+            Arg::word("change", "CH").optional().since("6.2.0"),
             Arg::block(
                 "longitude_latitude_member",
                 &[

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::query::Form;
 use super::search::run;
-use super::{COUNT, UNIT};
+use super::{COUNT, COUNT_THEN_ANY, UNIT};
 use crate::args::Args;
 use crate::cmd::*;
 use crate::error::CmdResult;
@@ -37,6 +37,14 @@ pub static GEORADIUS: Command = Command {
         since: "3.2.0",
         complexity: "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by center and radius and M is the number of items inside the index.",
         summary: "Returns or stores the places within a distance of a point.",
+        history: &[
+            ("6.2.0", "Added the `ANY` option for `COUNT`."),
+            ("7.0.0", "Added support for uppercase unit names."),
+        ],
+        deprecated: Some((
+            "6.2.0",
+            "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
+        )),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("longitude", ArgKind::Double),
@@ -46,7 +54,7 @@ pub static GEORADIUS: Command = Command {
             Arg::word("withcoord", "WITHCOORD").optional(),
             Arg::word("withdist", "WITHDIST").optional(),
             Arg::word("withhash", "WITHHASH").optional(),
-            COUNT,
+            COUNT_THEN_ANY,
             ORDER,
             Arg::new("key", ArgKind::Key).token("STORE").optional(),
             Arg::new("key", ArgKind::Key).token("STOREDIST").optional(),
@@ -77,6 +85,8 @@ pub static GEORADIUS_RO: Command = Command {
         since: "3.2.10",
         complexity: "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by center and radius and M is the number of items inside the index.",
         summary: "Returns the places within a distance of a point.",
+        history: &[("6.2.0", "Added the `ANY` option for `COUNT`.")],
+        deprecated: Some(("6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument")),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("longitude", ArgKind::Double),
@@ -86,7 +96,7 @@ pub static GEORADIUS_RO: Command = Command {
             Arg::word("withcoord", "WITHCOORD").optional(),
             Arg::word("withdist", "WITHDIST").optional(),
             Arg::word("withhash", "WITHHASH").optional(),
-            COUNT,
+            COUNT_THEN_ANY,
             ORDER,
         ],
         examples: &[
@@ -127,6 +137,11 @@ pub static GEORADIUSBYMEMBER: Command = Command {
         since: "3.2.0",
         complexity: "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by center and radius and M is the number of items inside the index.",
         summary: "Returns or stores the places within a distance of one of them.",
+        history: &[("7.0.0", "Added support for uppercase unit names.")],
+        deprecated: Some((
+            "6.2.0",
+            "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+        )),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("member", ArgKind::String),
@@ -167,6 +182,7 @@ pub static GEORADIUSBYMEMBER_RO: Command = Command {
         since: "3.2.10",
         complexity: "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by center and radius and M is the number of items inside the index.",
         summary: "Returns the places within a distance of one of them.",
+        deprecated: Some(("6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments")),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("member", ArgKind::String),

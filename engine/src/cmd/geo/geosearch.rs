@@ -20,6 +20,7 @@ pub static GEOSEARCH: Command = Command {
         since: "6.2.0",
         complexity: "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box area around the shape provided as the filter and M is the number of items inside the shape",
         summary: "Returns the places in a circle or a box.",
+        history: &[("7.0.0", "Added support for uppercase unit names.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             FROM,
@@ -64,6 +65,7 @@ pub static GEOSEARCHSTORE: Command = Command {
         since: "6.2.0",
         complexity: "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box area around the shape provided as the filter and M is the number of items inside the shape",
         summary: "Stores the places in a circle or a box as another sorted set.",
+        history: &[("7.0.0", "Added support for uppercase unit names.")],
         args: &[
             Arg::new("destination", ArgKind::Key),
             Arg::new("source", ArgKind::Key),

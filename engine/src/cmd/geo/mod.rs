@@ -47,6 +47,16 @@ const COUNT: Arg = Arg::block(
 )
 .optional();
 
+/// The same for commands that are older than ANY.
+const COUNT_THEN_ANY: Arg = Arg::block(
+    "count",
+    &[
+        Arg::new("count", ArgKind::Integer).token("COUNT"),
+        Arg::word("any", "ANY").optional().since("6.2.0"),
+    ],
+)
+.optional();
+
 /// `FROMMEMBER member | FROMLONLAT longitude latitude`
 const FROM: Arg = Arg::one_of(
     "from",

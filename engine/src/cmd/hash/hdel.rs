@@ -20,6 +20,7 @@ pub static HDEL: Command = Command {
         since: "2.0.0",
         complexity: "O(N) where N is the number of fields to be removed.",
         summary: "Removes fields from a hash.",
+        history: &[("2.4.0", "Accepts multiple `field` arguments.")],
         args: &[Arg::new("key", ArgKind::Key), Arg::new("field", ArgKind::String).multiple()],
         examples: &[
             ("HSET k a 1 b 2", "(integer) 2"),

@@ -20,6 +20,7 @@ pub static HSET: Command = Command {
         since: "2.0.0",
         complexity: "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is called with multiple field/value pairs.",
         summary: "Sets fields of a hash and returns how many are new; a hash that is not there is made.",
+        history: &[("4.0.0", "Accepts multiple `field` and `value` arguments.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::block(
@@ -52,6 +53,7 @@ pub static HMSET: Command = Command {
         since: "2.0.0",
         complexity: "O(N) where N is the number of fields being set.",
         summary: "Sets fields of a hash; a hash that is not there is made.",
+        deprecated: Some(("4.0.0", "`HSET` with multiple field-value pairs")),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::block(

@@ -21,6 +21,7 @@ pub static PFDEBUG: Command = Command {
         since: "2.8.9",
         complexity: "N/A",
         summary: "Shows how a HyperLogLog is laid out, and changes it.",
+        is_internal: true,
         args: &[Arg::new("subcommand", ArgKind::String), Arg::new("key", ArgKind::Key)],
         examples: &[
             ("PFADD h a b", "(integer) 1"),

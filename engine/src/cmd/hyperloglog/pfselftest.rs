@@ -21,6 +21,7 @@ pub static PFSELFTEST: Command = Command {
         since: "2.8.9",
         complexity: "N/A",
         summary: "Checks that registers hold what they are given, and that estimates are good.",
+        is_internal: true,
         examples: &[("PFSELFTEST", "OK")],
         ..Spec::DEFAULT
     },

@@ -46,6 +46,8 @@ pub static BRPOPLPUSH: Command = Command {
         arity: 4,
         since: "2.2.0",
         summary: "Moves a list's last element to the head of another, or waits for one.",
+        history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
+        deprecated: Some(("6.2.0", "`BLMOVE` with the `RIGHT` and `LEFT` arguments")),
         args: &[
             Arg::new("source", ArgKind::Key),
             Arg::new("destination", ArgKind::Key),

@@ -18,6 +18,7 @@ pub static BLPOP: Command = Command {
             ("BLPOP a -1", "(error) ERR timeout is negative"),
         ],
         summary: "Takes the first element of the first list that is there, or waits for one.",
+        history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
         ..POP
     },
     run: |ctx, args| pop(ctx, args, Side::Left),
@@ -34,6 +35,7 @@ pub static BRPOP: Command = Command {
             ("BRPOP a x", "(error) ERR timeout is not a float or out of range"),
         ],
         summary: "Takes the last element of the first list that is there, or waits for one.",
+        history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
         ..POP
     },
     run: |ctx, args| pop(ctx, args, Side::Right),

@@ -55,6 +55,7 @@ pub static RPOPLPUSH: Command = Command {
         group: Group::List,
         since: "1.2.0",
         summary: "Takes a list's last element and puts it first in another list, or in the same.",
+        deprecated: Some(("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments")),
         args: &[Arg::new("source", ArgKind::Key), Arg::new("destination", ArgKind::Key)],
         examples: &[
             ("RPUSH a 1 2 3", "(integer) 3"),

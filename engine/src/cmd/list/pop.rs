@@ -22,7 +22,11 @@ pub static LPOP: Command = Command {
         group: Group::List,
         complexity: "O(N) where N is the number of elements returned",
         summary: "Takes elements off a list's head.",
-        args: &[Arg::new("key", ArgKind::Key), Arg::new("count", ArgKind::Integer).optional()],
+        history: &[("6.2.0", "Added the `count` argument.")],
+        args: &[
+            Arg::new("key", ArgKind::Key),
+            Arg::new("count", ArgKind::Integer).optional().since("6.2.0"),
+        ],
         examples: &[
             ("RPUSH k a b c", "(integer) 3"),
             ("LPOP k", "\"a\""),
@@ -47,7 +51,11 @@ pub static RPOP: Command = Command {
         group: Group::List,
         complexity: "O(N) where N is the number of elements returned",
         summary: "Takes elements off a list's tail.",
-        args: &[Arg::new("key", ArgKind::Key), Arg::new("count", ArgKind::Integer).optional()],
+        history: &[("6.2.0", "Added the `count` argument.")],
+        args: &[
+            Arg::new("key", ArgKind::Key),
+            Arg::new("count", ArgKind::Integer).optional().since("6.2.0"),
+        ],
         examples: &[
             ("RPUSH k a b c", "(integer) 3"),
             ("RPOP k", "\"c\""),

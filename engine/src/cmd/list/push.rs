@@ -21,6 +21,7 @@ pub static LPUSH: Command = Command {
         group: Group::List,
         complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
         summary: "Puts elements before a list's head, the last one named first; a list that is not there is made.",
+        history: &[("2.4.0", "Accepts multiple `element` arguments.")],
         args: &[Arg::new("key", ArgKind::Key), Arg::new("element", ArgKind::String).multiple()],
         examples: &[
             ("LPUSH k a b", "(integer) 2"),
@@ -49,6 +50,7 @@ pub static RPUSH: Command = Command {
         group: Group::List,
         complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
         summary: "Puts elements behind a list's tail; a list that is not there is made.",
+        history: &[("2.4.0", "Accepts multiple `element` arguments.")],
         args: &[Arg::new("key", ArgKind::Key), Arg::new("element", ArgKind::String).multiple()],
         examples: &[("RPUSH k a b", "(integer) 2"), ("LRANGE k 0 -1", "1) \"a\" 2) \"b\"")],
         ..Spec::DEFAULT
@@ -69,6 +71,7 @@ pub static LPUSHX: Command = Command {
         since: "2.2.0",
         complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
         summary: "Puts elements before a list's head, if there is a list.",
+        history: &[("4.0.0", "Accepts multiple `element` arguments.")],
         args: &[Arg::new("key", ArgKind::Key), Arg::new("element", ArgKind::String).multiple()],
         examples: &[
             ("LPUSHX k a", "(integer) 0"),
@@ -93,6 +96,7 @@ pub static RPUSHX: Command = Command {
         since: "2.2.0",
         complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
         summary: "Puts elements behind a list's tail, if there is a list.",
+        history: &[("4.0.0", "Accepts multiple `element` arguments.")],
         args: &[Arg::new("key", ArgKind::Key), Arg::new("element", ArgKind::String).multiple()],
         examples: &[
             ("RPUSHX k a", "(integer) 0"),

@@ -19,6 +19,7 @@ pub static SADD: Command = Command {
         group: Group::Set,
         complexity: "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
         summary: "Adds members to a set; a set that is not there is made.",
+        history: &[("2.4.0", "Accepts multiple `member` arguments.")],
         args: &[Arg::new("key", ArgKind::Key), Arg::new("member", ArgKind::String).multiple()],
         examples: &[
             ("SADD k a b a", "(integer) 2"),

@@ -21,7 +21,11 @@ pub static SPOP: Command = Command {
         group: Group::Set,
         complexity: "Without the count argument O(1), otherwise O(N) where N is the value of the passed count.",
         summary: "Takes members out of a set at random.",
-        args: &[Arg::new("key", ArgKind::Key), Arg::new("count", ArgKind::Integer).optional()],
+        history: &[("3.2.0", "Added the `count` argument.")],
+        args: &[
+            Arg::new("key", ArgKind::Key),
+            Arg::new("count", ArgKind::Integer).optional().since("3.2.0"),
+        ],
         tips: &["nondeterministic_output"],
         examples: &[
             ("SADD k a", "(integer) 1"),

@@ -19,7 +19,11 @@ pub static SRANDMEMBER: Command = Command {
         group: Group::Set,
         complexity: "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.",
         summary: "Returns members of a set at random: different ones, or (a negative count) perhaps some repeatedly.",
-        args: &[Arg::new("key", ArgKind::Key), Arg::new("count", ArgKind::Integer).optional()],
+        history: &[("2.6.0", "Added the optional `count` argument.")],
+        args: &[
+            Arg::new("key", ArgKind::Key),
+            Arg::new("count", ArgKind::Integer).optional().since("2.6.0"),
+        ],
         tips: &["nondeterministic_output"],
         examples: &[
             ("SADD k a", "(integer) 1"),

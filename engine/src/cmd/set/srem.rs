@@ -19,6 +19,7 @@ pub static SREM: Command = Command {
         group: Group::Set,
         complexity: "O(N) where N is the number of members to be removed.",
         summary: "Removes members from a set.",
+        history: &[("2.4.0", "Accepts multiple `member` arguments.")],
         args: &[Arg::new("key", ArgKind::Key), Arg::new("member", ArgKind::String).multiple()],
         examples: &[
             ("SADD k a b c", "(integer) 3"),

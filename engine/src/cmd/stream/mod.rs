@@ -1,11 +1,13 @@
 //! The stream family.
 
 mod common;
+mod references;
 mod trim;
 pub mod xack;
 pub mod xadd;
 pub mod xclaim;
 pub mod xdel;
+pub mod xdelex;
 pub mod xgroup;
 pub mod xinfo;
 pub mod xlen;
@@ -21,10 +23,12 @@ use super::Command;
 /// The family's commands.
 pub const COMMANDS: &[&Command] = &[
     &xack::XACK,
+    &xdelex::XACKDEL,
     &xadd::XADD,
     &xclaim::XCLAIM,
     &xclaim::XAUTOCLAIM,
     &xdel::XDEL,
+    &xdelex::XDELEX,
     &xgroup::XGROUP,
     &xinfo::XINFO,
     &xlen::XLEN,

@@ -140,3 +140,88 @@ fn a_tombstone_before_the_first_entry_keeps_the_lag_exact() {
         "[[name g consumers 0 pending 0 last-delivered-id 3-0 entries-read 5 lag 3]]"
     );
 }
+
+/// Five entries; group `one` has read all and acknowledged three, group `two` has read four and acknowledged two.
+fn with_groups() -> Shard {
+    let mut shard = Shard::new();
+    for id in 1..=5 {
+        shard.text(&format!("XADD s {id}-0 f v"));
+    }
+    shard.text("XGROUP CREATE s one 0");
+    shard.text("XGROUP CREATE s two 0");
+    shard.text("XREADGROUP GROUP one ann STREAMS s >");
+    shard.text("XREADGROUP GROUP two bob COUNT 4 STREAMS s >");
+    shard.text("XACK s one 1-0 2-0 3-0");
+    shard.text("XACK s two 1-0 3-0");
+    shard
+}
+
+#[test]
+fn entries_that_a_group_still_needs_stay_when_asked() {
+    let mut shard = with_groups();
+    // 2 and 4 are pending, 5 is still to be read by `two`, 9 was never there.
+    assert_eq!(shard.text("XDELEX s ACKED IDS 6 1-0 2-0 3-0 4-0 5-0 9-0"), "[1 2 1 2 2 -1]");
+    assert_eq!(shard.text("XLEN s"), "3");
+    assert_eq!(shard.text("XACKDEL s two ACKED IDS 2 2-0 4-0"), "[1 2]");
+    assert_eq!(shard.text("XACKDEL s one ACKED IDS 3 4-0 5-0 2-0"), "[1 2 -1]");
+    assert_eq!(shard.text("XLEN s"), "1");
+}
+
+#[test]
+fn references_go_with_the_entries_when_asked() {
+    let mut shard = with_groups();
+    assert_eq!(shard.text("XDELEX s IDS 1 2-0"), "[1]");
+    assert_eq!(shard.text("XPENDING s two"), "[2 2-0 4-0 [[bob 2]]]");
+    // The entry is gone already, its reference goes.
+    assert_eq!(shard.text("XDELEX s IDS 2 2-0 4-0 DELREF"), "[-1 1]");
+    assert_eq!(shard.text("XPENDING s two"), "[0 nil nil nil]");
+    assert_eq!(shard.text("XPENDING s one"), "[1 5-0 5-0 [[ann 1]]]");
+    assert_eq!(shard.text("XACKDEL s one DELREF IDS 1 5-0"), "[1]");
+    assert_eq!(shard.text("XPENDING s one"), "[0 nil nil nil]");
+}
+
+#[test]
+fn acknowledged_and_removed_by_another_group_is_removed() {
+    let mut shard = with_groups();
+    assert_eq!(shard.text("XACKDEL s one IDS 2 4-0 1-0"), "[1 -1]");
+    assert_eq!(shard.text("XPENDING s two"), "[2 2-0 4-0 [[bob 2]]]");
+    assert_eq!(shard.text("XACKDEL s two KEEPREF IDS 1 4-0"), "[1]");
+    assert_eq!(shard.text("XACKDEL s none IDS 2 1-1 2-2"), "[-1 -1]");
+    assert_eq!(shard.text("XACKDEL none g IDS 1 1-1"), "[-1]");
+}
+
+#[test]
+fn trimming_minds_groups() {
+    let mut shard = with_groups();
+    assert_eq!(shard.text("XTRIM s MAXLEN 1 ACKED"), "2");
+    assert_eq!(shard.text("XADD s MAXLEN = 1 ACKED 6-0 f v"), "6-0");
+    assert_eq!(shard.text("XLEN s"), "4");
+    assert_eq!(shard.text("XTRIM s DELREF MINID 5"), "2");
+    assert_eq!(shard.text("XPENDING s two"), "[0 nil nil nil]");
+    assert_eq!(shard.text("XPENDING s one"), "[1 5-0 5-0 [[ann 1]]]");
+    assert_eq!(shard.text("XTRIM s MAXLEN 0 KEEPREF ACKED"), "ERR syntax error");
+    assert_eq!(shard.text("XADD s MAXLEN 1 DELREF 7-0 f v"), "7-0");
+    assert_eq!(shard.text("XPENDING s one"), "[0 nil nil nil]");
+}
+
+#[test]
+fn ids_to_remove_are_counted() {
+    let mut shard = with_groups();
+    let count = "ERR Number of IDs must be a positive integer";
+    for line in ["XDELEX s IDS abc 1-1", "XDELEX s IDS 0 1-1", "XACKDEL s one IDS -5 1-1"] {
+        assert_eq!(shard.text(line), count, "{line}");
+    }
+    let mismatch = "ERR The `numids` parameter must match the number of arguments";
+    assert_eq!(shard.text("XACKDEL s one IDS 3 1-1 2-2"), mismatch);
+    for line in [
+        "XACKDEL s one IDS 1 1-1 2-2",
+        "XDELEX s KEEPREF DELREF IDS 1 1-1",
+        "XDELEX s ACKED IDS 1 1-1 ACKED",
+        "XDELEX s ACKED DELREF x",
+    ] {
+        assert_eq!(shard.text(line), "ERR syntax error", "{line}");
+    }
+    let invalid = "ERR Invalid stream ID specified as stream command argument";
+    assert_eq!(shard.text("XDELEX s IDS 2 1-0 x"), invalid);
+    assert_eq!(shard.text("XLEN s"), "5");
+}

@@ -1,18 +1,31 @@
 //! Trimming as XADD and XTRIM ask for it.
 
 use super::common::{integer, strict_id};
+use super::references::{References, Removal};
 use crate::args::Args;
 use crate::error::Error;
 use crate::keyspace::Mode;
 use crate::types::stream::Trim;
 use crate::types::{EncodingLimits, Stream};
 
-/// `MAXLEN | MINID [= | ~] threshold [LIMIT count]`
+/// `MAXLEN | MINID [= | ~] threshold [LIMIT count]` and `KEEPREF | DELREF | ACKED`
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TrimOptions {
     what: Option<Trim>,
     approximate: bool,
     limit: Option<u64>,
+    references: Option<References>,
+}
+
+/// What trimming did.
+#[derive(Debug, Default)]
+pub(super) struct Trimmed {
+    /// Entries that went.
+    pub(super) count: u64,
+    /// The oldest went, so that their number says it all.
+    pub(super) is_head: bool,
+    /// What else is to be recorded.
+    pub(super) removal: Removal,
 }
 
 impl TrimOptions {
@@ -43,6 +56,12 @@ impl TrimOptions {
                 Some(limit.map_err(|_| Error::text("ERR The LIMIT argument must be >= 0."))?);
             return Ok(2);
         }
+        if let Some(references) = References::read(args, at) {
+            if self.references.replace(references).is_some() {
+                return Err(Error::Syntax);
+            }
+            return Ok(1);
+        }
         Ok(0)
     }
 
@@ -66,9 +85,9 @@ impl TrimOptions {
         Ok(())
     }
 
-    /// Trims; how many entries went.
-    pub(super) fn apply(&self, stream: &mut Stream, limits: &EncodingLimits) -> u64 {
-        let Some(what) = self.what else { return 0 };
+    /// Trims.
+    pub(super) fn apply(&self, stream: &mut Stream, limits: &EncodingLimits) -> Trimmed {
+        let Some(what) = self.what else { return Trimmed::default() };
         let limit = match (self.approximate, self.limit) {
             (false, _) => 0,
             (true, Some(limit)) => limit,
@@ -78,6 +97,21 @@ impl TrimOptions {
                 entries => entries.saturating_mul(100).min(1_000_000),
             },
         };
-        stream.trim(what, self.approximate, limit)
+        let mut removal = Removal::default();
+        let references = self.references.unwrap_or_default();
+        if references == References::Acked {
+            let may_go = |id| !stream.is_needed(id);
+            let ids = stream.trimmable(what, self.approximate, limit, may_go);
+            for id in &ids {
+                removal.remove(stream, *id, References::Keep);
+            }
+            return Trimmed { count: ids.len() as u64, is_head: false, removal };
+        }
+        if references == References::Delete {
+            for id in stream.trimmable(what, self.approximate, limit, |_| true) {
+                removal.forget(stream, id);
+            }
+        }
+        Trimmed { count: stream.trim(what, self.approximate, limit), is_head: true, removal }
     }
 }

@@ -4,7 +4,8 @@ use super::common::{reply_id, strict_id};
 use super::trim::TrimOptions;
 use crate::args::Args;
 use crate::cmd::{
-    Acl, Arg, ArgKind, Begin, Command, Find, Flags, Group as CommandGroup, KeyFlags, KeySpec, Spec,
+    Acl, Arg, ArgKind, Begin, Command, Find, Flags, Group as CommandGroup, KeyFlags, KeySpec,
+    REFERENCES, Spec,
 };
 use crate::error::{CmdResult, Error};
 use crate::keyspace::{Classes, Ctx};
@@ -29,15 +30,26 @@ pub static XADD: Command = Command {
         since: "5.0.0",
         complexity: "O(1) when adding a new entry, O(N) when trimming where N being the number of entries evicted.",
         summary: "Appends an entry.",
+        history: &[
+            (
+                "6.2.0",
+                "Added the `NOMKSTREAM` option, `MINID` trimming strategy and the `LIMIT` option.",
+            ),
+            ("7.0.0", "Added support for the `<ms>-*` explicit ID form."),
+        ],
         args: &[
             Arg::new("key", ArgKind::Key),
-            Arg::word("nomkstream", "NOMKSTREAM").optional(),
+            Arg::word("nomkstream", "NOMKSTREAM").optional().since("6.2.0"),
+            REFERENCES.since("8.2.0"),
             Arg::block(
                 "trim",
                 &[
                     Arg::one_of(
                         "strategy",
-                        &[Arg::word("maxlen", "MAXLEN"), Arg::word("minid", "MINID")],
+                        &[
+                            Arg::word("maxlen", "MAXLEN"),
+                            Arg::word("minid", "MINID").since("6.2.0"),
+                        ],
                     ),
                     Arg::one_of(
                         "operator",
@@ -45,7 +57,7 @@ pub static XADD: Command = Command {
                     )
                     .optional(),
                     Arg::new("threshold", ArgKind::String),
-                    Arg::new("count", ArgKind::Integer).token("LIMIT").optional(),
+                    Arg::new("count", ArgKind::Integer).token("LIMIT").optional().since("6.2.0"),
                 ],
             )
             .optional(),
@@ -165,7 +177,7 @@ fn xadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     reply_id(ctx.reply, id);
     let id = id.to_string();
     let mut effect = vec![key];
-    if trimmed > 0 {
+    if trimmed.count > 0 && trimmed.is_head {
         // However it was asked for: the oldest went, this many are left.
         effect.extend([&b"MAXLEN"[..], len.as_bytes()]);
     }
@@ -173,7 +185,8 @@ fn xadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     effect.extend(words);
     ctx.db.effect(XADD.spec.opcode, &effect);
     ctx.db.notify(Classes::STREAM, "xadd", key);
-    if trimmed > 0 {
+    trimmed.removal.record(&mut ctx.db, key, "xtrim");
+    if trimmed.count > 0 && trimmed.is_head {
         ctx.db.notify(Classes::STREAM, "xtrim", key);
     }
     Ok(())

@@ -68,6 +68,10 @@ pub static XAUTOCLAIM: Command = Command {
         since: "6.2.0",
         complexity: "O(1) if COUNT is small.",
         summary: "Makes entries that were pending for long those of another consumer.",
+        history: &[(
+            "7.0.0",
+            "Added an element to the reply array, containing deleted entries the command cleared from the PEL",
+        )],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("group", ArgKind::String),

@@ -52,6 +52,7 @@ pub static XGROUP_CREATE: Command = Command {
         since: "5.0.0",
         complexity: "O(1)",
         summary: "Makes a consumer group.",
+        history: &[("7.0.0", "Added the `entries_read` named argument.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("groupname", ArgKind::String),
@@ -206,6 +207,7 @@ pub static XGROUP_SETID: Command = Command {
         since: "5.0.0",
         complexity: "O(1)",
         summary: "Sets the last entry that a group was given.",
+        history: &[("7.0.0", "Added the optional `entries_read` argument.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("groupname", ArgKind::String),

@@ -75,6 +75,7 @@ pub static XINFO_GROUPS: Command = Command {
         since: "5.0.0",
         complexity: "O(1)",
         summary: "Tells about the groups of a stream.",
+        history: &[("7.0.0", "Added the `entries-read` and `lag` fields")],
         args: &[Arg::new("key", ArgKind::Key)],
         examples: &[("XADD log 1-1 temp 20", "\"1-1\""), ("XINFO GROUPS log", "(empty array)")],
         ..Spec::DEFAULT
@@ -117,6 +118,13 @@ pub static XINFO_STREAM: Command = Command {
         since: "5.0.0",
         complexity: "O(1)",
         summary: "Tells about a stream.",
+        history: &[
+            ("6.0.0", "Added the `FULL` modifier."),
+            (
+                "7.0.0",
+                "Added the `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, `entries-read` and `lag` fields",
+            ),
+        ],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::block("full", &[Arg::new("count", ArgKind::Integer).token("COUNT").optional()])

@@ -23,13 +23,17 @@ pub static XPENDING: Command = Command {
         since: "5.0.0",
         complexity: "O(N) with N being the number of elements returned, so asking for a small fixed number of entries per call is O(1). O(M), where M is the total number of entries scanned when used with the IDLE filter. When the command returns just the summary and the list of consumers is small, it runs in O(1) time; otherwise, an additional O(N) time for iterating every consumer.",
         summary: "Gives the entries that were given out and not acknowledged.",
+        history: &[("6.2.0", "Added the `IDLE` option and exclusive range intervals.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("group", ArgKind::String),
             Arg::block(
                 "filters",
                 &[
-                    Arg::new("min-idle-time", ArgKind::Integer).token("IDLE").optional(),
+                    Arg::new("min-idle-time", ArgKind::Integer)
+                        .token("IDLE")
+                        .optional()
+                        .since("6.2.0"),
                     Arg::new("start", ArgKind::String),
                     Arg::new("end", ArgKind::String),
                     Arg::new("count", ArgKind::Integer),

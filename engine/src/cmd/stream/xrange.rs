@@ -21,6 +21,7 @@ pub static XRANGE: Command = Command {
         since: "5.0.0",
         complexity: "O(N) with N being the number of elements being returned. If N is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1).",
         summary: "Gives the entries in a range of ids.",
+        history: &[("6.2.0", "Added exclusive ranges.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("start", ArgKind::String),
@@ -50,6 +51,7 @@ pub static XREVRANGE: Command = Command {
         since: "5.0.0",
         complexity: "O(N) with N being the number of elements returned. If N is constant (e.g. always asking for the first 10 elements with COUNT), you can consider it O(1).",
         summary: "Gives the entries in a range of ids, last first.",
+        history: &[("6.2.0", "Added exclusive ranges.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("end", ArgKind::String),

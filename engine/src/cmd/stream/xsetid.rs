@@ -23,11 +23,18 @@ pub static XSETID: Command = Command {
         since: "5.0.0",
         complexity: "O(1)",
         summary: "Sets a stream's last id.",
+        history: &[("7.0.0", "Added the `entries_added` and `max_deleted_entry_id` arguments.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("last-id", ArgKind::String),
-            Arg::new("entries_added", ArgKind::Integer).token("ENTRIESADDED").optional(),
-            Arg::new("max_deleted_entry_id", ArgKind::String).token("MAXDELETEDID").optional(),
+            Arg::new("entries_added", ArgKind::Integer)
+                .token("ENTRIESADDED")
+                .optional()
+                .since("7.0.0"),
+            Arg::new("max_deleted_entry_id", ArgKind::String)
+                .token("MAXDELETEDID")
+                .optional()
+                .since("7.0.0"),
         ],
         examples: &[
             ("XADD log 1-1 temp 20", "\"1-1\""),

@@ -3,7 +3,7 @@
 use super::trim::TrimOptions;
 use crate::args::Args;
 use crate::cmd::{
-    Acl, Arg, ArgKind, Command, Flags, Group as CommandGroup, KeyFlags, KeySpec, Spec,
+    Acl, Arg, ArgKind, Command, Flags, Group as CommandGroup, KeyFlags, KeySpec, REFERENCES, Spec,
 };
 use crate::error::{CmdResult, Error};
 use crate::keyspace::{Classes, Ctx};
@@ -22,6 +22,7 @@ pub static XTRIM: Command = Command {
         since: "5.0.0",
         complexity: "O(N), with N being the number of evicted entries. Constant times are very small however, since entries are organized in macro nodes containing multiple entries that can be released with a single deallocation.",
         summary: "Removes old entries.",
+        history: &[("6.2.0", "Added the `MINID` trimming strategy and the `LIMIT` option.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::block(
@@ -29,7 +30,10 @@ pub static XTRIM: Command = Command {
                 &[
                     Arg::one_of(
                         "strategy",
-                        &[Arg::word("maxlen", "MAXLEN"), Arg::word("minid", "MINID")],
+                        &[
+                            Arg::word("maxlen", "MAXLEN"),
+                            Arg::word("minid", "MINID").since("6.2.0"),
+                        ],
                     ),
                     Arg::one_of(
                         "operator",
@@ -37,7 +41,8 @@ pub static XTRIM: Command = Command {
                     )
                     .optional(),
                     Arg::new("threshold", ArgKind::String),
-                    Arg::new("count", ArgKind::Integer).token("LIMIT").optional(),
+                    Arg::new("count", ArgKind::Integer).token("LIMIT").optional().since("6.2.0"),
+                    REFERENCES.since("8.2.0"),
                 ],
             ),
         ],
@@ -70,10 +75,11 @@ fn xtrim(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     };
     let trimmed = trim.apply(stream, &limits);
     let len = stream.len().to_string();
-    if trimmed > 0 {
+    trimmed.removal.record(&mut ctx.db, args.at(1), "xtrim");
+    if trimmed.count > 0 && trimmed.is_head {
         ctx.db.effect(XTRIM.spec.opcode, &[args.at(1), b"MAXLEN", len.as_bytes()]);
         ctx.db.notify(Classes::STREAM, "xtrim", args.at(1));
     }
-    ctx.reply.int(i64::try_from(trimmed).unwrap_or(i64::MAX));
+    ctx.reply.int(i64::try_from(trimmed.count).unwrap_or(i64::MAX));
     Ok(())
 }

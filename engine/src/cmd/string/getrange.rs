@@ -47,6 +47,7 @@ pub static SUBSTR: Command = Command {
         group: Group::String,
         complexity: "O(N) where N is the length of the returned string. The complexity is ultimately determined by the returned length, but because creating a substring from an existing string is very cheap, it can be considered O(1) for small strings.",
         summary: "Returns a part of the string under a key (the old name of GETRANGE).",
+        deprecated: Some(("2.0.0", "`GETRANGE`")),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("start", ArgKind::Integer),

@@ -16,6 +16,7 @@ pub static GETSET: Command = Command {
         keys: &[KeySpec::one(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE))],
         group: Group::String,
         summary: "Stores a string and returns the one before it.",
+        deprecated: Some(("6.2.0", "`SET` with the `!GET` argument")),
         args: &[Arg::new("key", ArgKind::Key), Arg::new("value", ArgKind::String)],
         examples: &[("GETSET k one", "(nil)"), ("GETSET k two", "\"one\""), ("GET k", "\"two\"")],
         ..Spec::DEFAULT

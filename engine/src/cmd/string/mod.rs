@@ -3,10 +3,12 @@
 use super::Command;
 use crate::error::{CmdResult, Error};
 use crate::keyspace::{Classes, Db};
+use crate::raw::Entry;
 use crate::reply::Reply;
 use crate::types::ValueRef;
 
 pub mod append;
+pub mod delifeq;
 pub mod get;
 pub mod getdel;
 pub mod getex;
@@ -17,6 +19,7 @@ pub mod incrbyfloat;
 pub mod lcs;
 pub mod mget;
 pub mod mset;
+pub mod msetex;
 pub(in crate::cmd) mod options;
 pub mod set;
 pub mod setex;
@@ -33,6 +36,7 @@ pub const COMMANDS: &[&Command] = &[
     &get::GET,
     &getset::GETSET,
     &getdel::GETDEL,
+    &delifeq::DELIFEQ,
     &getex::GETEX,
     &append::APPEND,
     &strlen::STRLEN,
@@ -47,6 +51,7 @@ pub const COMMANDS: &[&Command] = &[
     &mget::MGET,
     &mset::MSET,
     &mset::MSETNX,
+    &msetex::MSETEX,
     &lcs::LCS,
 ];
 
@@ -72,6 +77,25 @@ fn set_plain(db: &mut Db<'_>, key: &[u8], value: &[u8]) {
     db.set_str(key, value, None);
     db.effect(set::OPCODE, &[key, value]);
     db.notify(Classes::STRING, "set", key);
+}
+
+/// Stores a string that expires when what was there would have, and records it as SET.
+fn set_keeping_ttl(db: &mut Db<'_>, key: &[u8], value: &[u8]) {
+    let kept = db.peek(key).and_then(Entry::expire_at_ms);
+    if kept.is_none() {
+        return set_plain(db, key, value);
+    }
+    db.set_str(key, value, kept);
+    db.effect(set::OPCODE, &[key, value, b"KEEPTTL"]);
+    db.notify(Classes::STRING, "set", key);
+}
+
+/// True when exactly this string is at `key`; an error when another type is.
+fn is_string(db: &mut Db<'_>, key: &[u8], wanted: &[u8]) -> Result<bool, Error> {
+    match db.peek(key) {
+        Some(entry) => Ok(entry.value().str_bytes(&mut itoa::Buffer::new())? == wanted),
+        None => Ok(false),
+    }
 }
 
 /// Stores a string that expires, and records it as SET with PXAT. A time that has passed removes the key.

@@ -43,9 +43,9 @@ pub(in crate::cmd) enum Ttl<'a> {
     Persist,
 }
 
-/// Whether the key must exist.
+/// What must be there for anything to be stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::cmd) enum Condition {
+pub(in crate::cmd) enum Condition<'a> {
     /// It does not matter.
     #[default]
     Always,
@@ -53,12 +53,23 @@ pub(in crate::cmd) enum Condition {
     Absent,
     /// XX: only when it is.
     Present,
+    /// IFEQ: only when this string is there.
+    Equal(&'a [u8]),
+}
+
+impl<'a> Condition<'a> {
+    /// Reads NX or XX at `at`, if it is one of these and does not contradict what was said before.
+    pub(in crate::cmd) fn read(self, args: Args<'_>, at: usize) -> Option<Condition<'a>> {
+        let words = [("NX", Condition::Absent), ("XX", Condition::Present)];
+        let (_, read) = words.into_iter().find(|(word, _)| args.is(at, word))?;
+        (self == Condition::Always || self == read).then_some(read)
+    }
 }
 
 /// Options of SET.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::cmd) struct SetOptions<'a> {
-    pub(in crate::cmd) condition: Condition,
+    pub(in crate::cmd) condition: Condition<'a>,
     pub(in crate::cmd) get: bool,
     pub(in crate::cmd) ttl: Ttl<'a>,
 }
@@ -69,10 +80,14 @@ impl<'a> SetOptions<'a> {
         let mut options = SetOptions::default();
         let mut at = 3;
         while at < args.len() {
-            if args.is(at, "NX") && options.condition != Condition::Present {
-                options.condition = Condition::Absent;
-            } else if args.is(at, "XX") && options.condition != Condition::Absent {
-                options.condition = Condition::Present;
+            if let Some(condition) = options.condition.read(args, at) {
+                options.condition = condition;
+            } else if args.is(at, "IFEQ")
+                && options.condition == Condition::Always
+                && let Some(wanted) = args.get(at + 1)
+            {
+                options.condition = Condition::Equal(wanted);
+                at += 1;
             } else if args.is(at, "GET") {
                 options.get = true;
             } else if args.is(at, "KEEPTTL") && matches!(options.ttl, Ttl::Unsaid | Ttl::Keep) {
@@ -139,7 +154,11 @@ mod tests {
         for good in ["NX GET", "XX nx_", "EX 1 EX 2", "KEEPTTL KEEPTTL", "NX NX", "PXAT 5 GET NX"] {
             assert_eq!(parses(&format!("SET k v {good}")), !good.contains('_'), "{good}");
         }
+        assert!(parses("SET k v IFEQ NX GET"));
         for bad in ["NX XX", "EX 1 PX 2", "EX 1 EXAT 2", "KEEPTTL EX 1", "PX", "PERSIST"] {
+            assert!(!parses(&format!("SET k v {bad}")), "{bad}");
+        }
+        for bad in ["IFEQ", "IFEQ a NX", "XX IFEQ a", "IFEQ a IFEQ b"] {
             assert!(!parses(&format!("SET k v {bad}")), "{bad}");
         }
     }

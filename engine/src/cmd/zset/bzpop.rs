@@ -12,6 +12,7 @@ pub static BZPOPMIN: Command = Command {
     spec: Spec {
         name: "bzpopmin",
         summary: "Takes the member with the lowest score out of the first sorted set that is there, or waits for one.",
+        history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
         examples: &[
             ("ZADD board 1 ann 2 bob", "(integer) 2"),
             ("BZPOPMIN none board 0", "1) \"board\" 2) \"ann\" 3) \"1\""),
@@ -27,6 +28,7 @@ pub static BZPOPMAX: Command = Command {
     spec: Spec {
         name: "bzpopmax",
         summary: "Takes the member with the highest score out of the first sorted set that is there, or waits for one.",
+        history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
         examples: &[
             ("ZADD board 1 ann 2 bob", "(integer) 2"),
             ("BZPOPMAX none board 0", "1) \"board\" 2) \"bob\" 3) \"2\""),

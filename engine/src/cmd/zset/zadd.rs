@@ -21,12 +21,21 @@ pub static ZADD: Command = Command {
         since: "1.2.0",
         complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
         summary: "Adds members with their scores, or changes the scores of members that are there.",
+        history: &[
+            ("2.4.0", "Accepts multiple elements."),
+            ("3.0.2", "Added the `XX`, `NX`, `CH` and `INCR` options."),
+            ("6.2.0", "Added the `GT` and `LT` options."),
+        ],
         args: &[
             Arg::new("key", ArgKind::Key),
-            Arg::one_of("condition", &[Arg::word("nx", "NX"), Arg::word("xx", "XX")]).optional(),
-            Arg::one_of("comparison", &[Arg::word("gt", "GT"), Arg::word("lt", "LT")]).optional(),
-            Arg::word("change", "CH").optional(),
-            Arg::word("increment", "INCR").optional(),
+            Arg::one_of("condition", &[Arg::word("nx", "NX"), Arg::word("xx", "XX")])
+                .optional()
+                .since("3.0.2"),
+            Arg::one_of("comparison", &[Arg::word("gt", "GT"), Arg::word("lt", "LT")])
+                .optional()
+                .since("6.2.0"),
+            Arg::word("change", "CH").optional().since("3.0.2"),
+            Arg::word("increment", "INCR").optional().since("3.0.2"),
             Arg::block(
                 "score_member",
                 &[Arg::new("score", ArgKind::Double), Arg::new("member", ArgKind::String)],

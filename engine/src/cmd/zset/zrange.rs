@@ -23,19 +23,22 @@ pub static ZRANGE: Command = Command {
         since: "1.2.0",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
         summary: "Gives the members in a range of ranks, scores or members.",
+        history: &[("6.2.0", "Added the `REV`, `BYSCORE`, `BYLEX` and `LIMIT` options.")],
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("start", ArgKind::String),
             Arg::new("stop", ArgKind::String),
             Arg::one_of("sortby", &[Arg::word("byscore", "BYSCORE"), Arg::word("bylex", "BYLEX")])
-                .optional(),
-            Arg::word("rev", "REV").optional(),
+                .optional()
+                .since("6.2.0"),
+            Arg::word("rev", "REV").optional().since("6.2.0"),
             Arg::block(
                 "offset_count",
                 &[Arg::new("offset", ArgKind::Integer), Arg::new("count", ArgKind::Integer)],
             )
             .token("LIMIT")
-            .optional(),
+            .optional()
+            .since("6.2.0"),
             Arg::word("withscores", "WITHSCORES").optional(),
         ],
         examples: &[
@@ -61,6 +64,7 @@ pub static ZREVRANGE: Command = Command {
         since: "1.2.0",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements returned.",
         summary: "Gives the members in a range of ranks, highest score first.",
+        deprecated: Some(("6.2.0", "`ZRANGE` with the `REV` argument")),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("start", ArgKind::Integer),
@@ -89,11 +93,13 @@ pub static ZRANGEBYSCORE: Command = Command {
         since: "1.0.5",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
         summary: "Gives the members whose scores lie in a range.",
+        history: &[("2.0.0", "Added the `WITHSCORES` modifier.")],
+        deprecated: Some(("6.2.0", "`ZRANGE` with the `BYSCORE` argument")),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("min", ArgKind::Double),
             Arg::new("max", ArgKind::Double),
-            Arg::word("withscores", "WITHSCORES").optional(),
+            Arg::word("withscores", "WITHSCORES").optional().since("2.0.0"),
             Arg::block(
                 "offset_count",
                 &[Arg::new("offset", ArgKind::Integer), Arg::new("count", ArgKind::Integer)],
@@ -123,6 +129,8 @@ pub static ZREVRANGEBYSCORE: Command = Command {
         since: "2.2.0",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
         summary: "Gives the members whose scores lie in a range, highest first.",
+        history: &[("2.1.6", "`min` and `max` can be exclusive.")],
+        deprecated: Some(("6.2.0", "`ZRANGE` with the `REV` and `BYSCORE` arguments")),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("max", ArgKind::Double),
@@ -157,6 +165,7 @@ pub static ZRANGEBYLEX: Command = Command {
         since: "2.8.9",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
         summary: "Gives the members in a lexicographic range, all scores being the same.",
+        deprecated: Some(("6.2.0", "`ZRANGE` with the `BYLEX` argument")),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("min", ArgKind::String),
@@ -190,6 +199,7 @@ pub static ZREVRANGEBYLEX: Command = Command {
         since: "2.8.9",
         complexity: "O(log(N)+M) with N being the number of elements in the sorted set and M the number of elements being returned. If M is constant (e.g. always asking for the first 10 elements with LIMIT), you can consider it O(log(N)).",
         summary: "Gives the members in a lexicographic range, last first.",
+        deprecated: Some(("6.2.0", "`ZRANGE` with the `REV` and `BYLEX` arguments")),
         args: &[
             Arg::new("key", ArgKind::Key),
             Arg::new("max", ArgKind::String),

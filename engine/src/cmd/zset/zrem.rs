@@ -19,6 +19,7 @@ pub static ZREM: Command = Command {
         since: "1.2.0",
         complexity: "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be removed.",
         summary: "Removes members; the key goes with the last one.",
+        history: &[("2.4.0", "Accepts multiple elements.")],
         args: &[Arg::new("key", ArgKind::Key), Arg::new("member", ArgKind::String).multiple()],
         examples: &[
             ("ZADD board 1 ann 2 bob", "(integer) 2"),

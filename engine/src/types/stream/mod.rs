@@ -7,6 +7,7 @@ mod block;
 mod group;
 mod id;
 mod rdb;
+mod references;
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeInclusive};

@@ -14,6 +14,13 @@ pub(super) static GETUSER: HostCommand = HostCommand {
         arity: 3,
         complexity: "O(N). Where N is the number of password, command and pattern rules that the user has.",
         summary: "Tells the rules of a user.",
+        history: &[
+            ("6.2.0", "Added Pub/Sub channel patterns."),
+            (
+                "7.0.0",
+                "Added selectors and changed the format of key and channel patterns from a list to their rule representation.",
+            ),
+        ],
         args: &[Arg::new("username", ArgKind::String)],
         ..ADMIN_SUB
     },

@@ -12,6 +12,10 @@ pub(super) static SETUSER: HostCommand = HostCommand {
         arity: -3,
         complexity: "O(N). Where N is the number of rules provided.",
         summary: "Makes a user, or changes what it may do.",
+        history: &[
+            ("6.2.0", "Added Pub/Sub channel patterns."),
+            ("7.0.0", "Added selectors and key based permissions."),
+        ],
         args: &[
             Arg::new("username", ArgKind::String),
             Arg::new("rule", ArgKind::String).optional().multiple(),

@@ -151,6 +151,17 @@ pub(super) static LIST: HostCommand = HostCommand {
         since: "2.4.0",
         complexity: "O(N) where N is the number of client connections",
         summary: "Tells about all connections.",
+        history: &[
+            ("2.8.12", "Added unique client `id` field."),
+            ("5.0.0", "Added optional `TYPE` filter."),
+            ("6.0.0", "Added `user` field."),
+            (
+                "6.2.0",
+                "Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter.",
+            ),
+            ("7.0.0", "Added `resp`, `multi-mem`, `rbs` and `rbp` fields."),
+            ("7.0.3", "Added `ssub` field."),
+        ],
         tips: &["nondeterministic_output"],
         args: &[
             Arg {
@@ -165,11 +176,13 @@ pub(super) static LIST: HostCommand = HostCommand {
                         Arg::word("pubsub", "PUBSUB"),
                     ],
                 )
+                .since("5.0.0")
             },
             Arg {
                 optional: true,
                 token: Some("ID"),
                 ..Arg::block("id", &[Arg::new("client-id", ArgKind::Integer).multiple()])
+                    .since("6.2.0")
             },
         ],
         ..ADMIN_SUB

@@ -12,9 +12,9 @@ use crate::shard::{Shard, ShardRef};
 
 const CLIENT_TYPES: &[Arg] = &[
     Arg::word("normal", "NORMAL"),
-    Arg::word("master", "MASTER"),
+    Arg::word("master", "MASTER").since("3.2.0"),
     Arg::word("slave", "SLAVE"),
-    Arg::word("replica", "REPLICA"),
+    Arg::word("replica", "REPLICA").since("5.0.0"),
     Arg::word("pubsub", "PUBSUB"),
 ];
 
@@ -25,24 +25,41 @@ pub(super) static KILL: HostCommand = HostCommand {
         since: "2.4.0",
         complexity: "O(N) where N is the number of client connections",
         summary: "Closes connections.",
+        history: &[
+            ("2.8.12", "Added new filter format."),
+            ("2.8.12", "`ID` option."),
+            ("3.2.0", "Added `master` type in for `TYPE` option."),
+            (
+                "5.0.0",
+                "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.",
+            ),
+            ("6.2.0", "`LADDR` option."),
+        ],
         args: &[Arg::one_of(
             "filter",
             &[
-                Arg::new("ip:port", ArgKind::String),
+                Arg::new("ip:port", ArgKind::String).deprecated_since("2.8.12"),
                 Arg {
                     multiple: true,
                     ..Arg::one_of(
                         "new-format",
                         &[
-                            Arg::new("client-id", ArgKind::Integer).token("ID").optional(),
+                            Arg::new("client-id", ArgKind::Integer)
+                                .token("ID")
+                                .optional()
+                                .since("2.8.12"),
                             Arg {
                                 optional: true,
                                 token: Some("TYPE"),
                                 ..Arg::one_of("normal_master_slave_pubsub", CLIENT_TYPES)
+                                    .since("2.8.12")
                             },
                             Arg::new("username", ArgKind::String).token("USER").optional(),
                             Arg::new("ip:port", ArgKind::String).token("ADDR").optional(),
-                            Arg::new("ip:port", ArgKind::String).token("LADDR").optional(),
+                            Arg::new("ip:port", ArgKind::String)
+                                .token("LADDR")
+                                .optional()
+                                .since("6.2.0"),
                             Arg::new("yes/no", ArgKind::String).token("SKIPME").optional(),
                         ],
                     )

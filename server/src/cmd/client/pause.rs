@@ -74,11 +74,13 @@ pub(super) static PAUSE: HostCommand = HostCommand {
         arity: -3,
         since: "2.9.50",
         summary: "Has commands wait for a while.",
+        history: &[("6.2.0", "`CLIENT PAUSE WRITE` mode added along with the `mode` option.")],
         args: &[
             Arg::new("timeout", ArgKind::Integer),
             Arg {
                 optional: true,
                 ..Arg::one_of("mode", &[Arg::word("write", "WRITE"), Arg::word("all", "ALL")])
+                    .since("6.2.0")
             },
         ],
         ..ADMIN_SUB

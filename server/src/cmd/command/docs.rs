@@ -8,7 +8,6 @@ use crate::table::Entry;
 /// Writes name and documentation of one command.
 pub(super) fn write(entry: &Entry, reply: &mut dyn Reply) {
     let spec = entry.spec;
-    let extra = usize::from(!spec.args.is_empty()) + usize::from(!entry.subs.is_empty());
     let texts = [
         ("summary", spec.summary),
         ("since", spec.since),
@@ -16,11 +15,35 @@ pub(super) fn write(entry: &Entry, reply: &mut dyn Reply) {
         ("complexity", spec.complexity),
     ];
     let texts = texts.iter().filter(|(_, text)| !text.is_empty());
+    let flags = [(spec.deprecated.is_some(), "deprecated"), (spec.is_internal, "syscmd")];
+    let flags = flags.iter().filter(|(yes, _)| *yes);
     reply.bulk(spec.name.as_bytes());
-    reply.map(texts.clone().count() + extra);
-    for (name, text) in texts {
-        reply.bulk(name.as_bytes());
-        reply.bulk(text.as_bytes());
+    reply.map(
+        texts.clone().count()
+            + usize::from(flags.clone().count() > 0)
+            + 2 * usize::from(spec.deprecated.is_some())
+            + usize::from(!spec.history.is_empty())
+            + usize::from(!spec.args.is_empty())
+            + usize::from(!entry.subs.is_empty()),
+    );
+    texts.for_each(|(name, text)| field(name, text, reply));
+    if flags.clone().count() > 0 {
+        reply.bulk(b"doc_flags");
+        reply.set(flags.clone().count());
+        flags.for_each(|(_, flag)| reply.simple(flag));
+    }
+    if let Some((since, instead)) = spec.deprecated {
+        field("deprecated_since", since, reply);
+        field("replaced_by", instead, reply);
+    }
+    if !spec.history.is_empty() {
+        reply.bulk(b"history");
+        reply.set(spec.history.len());
+        for (version, change) in spec.history {
+            reply.array(2);
+            reply.bulk(version.as_bytes());
+            reply.bulk(change.as_bytes());
+        }
     }
     if !spec.args.is_empty() {
         reply.bulk(b"arguments");
@@ -83,6 +106,8 @@ fn write_args(args: &[Arg], keys: &mut KeySpecs, reply: &mut dyn Reply) {
         let fields = 2
             + usize::from(key.is_some())
             + usize::from(arg.token.is_some())
+            + usize::from(arg.since.is_some())
+            + usize::from(arg.deprecated_since.is_some())
             + usize::from(!flags.is_empty())
             + usize::from(!arg.args.is_empty());
         reply.map(fields);
@@ -94,6 +119,12 @@ fn write_args(args: &[Arg], keys: &mut KeySpecs, reply: &mut dyn Reply) {
         }
         if let Some(token) = arg.token {
             field("token", token, reply);
+        }
+        if let Some(version) = arg.since {
+            field("since", version, reply);
+        }
+        if let Some(version) = arg.deprecated_since {
+            field("deprecated_since", version, reply);
         }
         if !flags.is_empty() {
             reply.bulk(b"flags");

@@ -63,8 +63,10 @@ static FLUSH: HostCommand = HostCommand {
         arity: -2,
         complexity: "O(N) with N being the number of scripts in cache",
         summary: "Empties the cache of scripts.",
+        history: &[("6.2.0", "Added the `ASYNC` and `SYNC` flushing mode modifiers.")],
         args: &[Arg::one_of("async", &[Arg::word("async", "ASYNC"), Arg::word("sync", "SYNC")])
-            .optional()],
+            .optional()
+            .since("6.2.0")],
         tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         ..ROW
     },
