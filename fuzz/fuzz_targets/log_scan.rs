@@ -83,6 +83,8 @@ enum Damage {
     Cut { file: u8, len: u32 },
     Remove { file: u8 },
     Extra { name: u8 },
+    /// The segment stands under the name of a stage.
+    Stage { file: u8 },
 }
 
 /// Another MANIFEST than the one of the run.
@@ -278,6 +280,10 @@ fn damage(log: &Log, damage: &[Damage]) -> bool {
             Damage::Remove { file } => {
                 let _ = block_on(log.disk.remove(&pick(file)));
             }
+            Damage::Stage { file } => {
+                let stage = Path::new(DIR).join(format!("stage-1-{file}"));
+                let _ = block_on(log.disk.rename(&pick(file), &stage));
+            }
             Damage::Extra { name } => {
                 let names = [
                     "MANIFEST.new",
@@ -286,6 +292,8 @@ fn damage(log: &Log, damage: &[Damage]) -> bool {
                     "base-2.rdb.new",
                     "x",
                     "s9-1.logs",
+                    "stage-0-0",
+                    "stage-0-00",
                 ];
                 let name = names[usize::from(name) % names.len()];
                 log.disk.put(&Path::new(DIR).join(name), b"whatever".to_vec());

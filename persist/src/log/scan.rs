@@ -112,7 +112,9 @@ pub async fn scan_segment<D: Disk>(
     // As far as the next group's header, if there was one.
     let to_block = scan.end.next_multiple_of(BLOCK_BYTES as u64) - scan.end;
     let tail_len = usize::try_from(to_block).unwrap_or(0) + FRAME_HEADER_BYTES;
-    scan.tail_bytes = window.peek(scan.end, tail_len).await?.iter().any(|byte| *byte != 0);
+    // In a stage that is what its use before left.
+    let left = !id.is_of_stage();
+    scan.tail_bytes = left && window.peek(scan.end, tail_len).await?.iter().any(|byte| *byte != 0);
     Ok(scan)
 }
 

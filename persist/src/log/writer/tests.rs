@@ -250,6 +250,7 @@ fn a_group_starts_when_it_is_old_and_its_stage_is_used_again() {
     assert!(log.synced_below() > Some(250));
     let recovered = open(dir.path());
     assert_eq!(replayed(&recovered), (1..=300).map(|g| (g, payload(g))).collect::<Vec<_>>());
+    assert!(recovered.warnings.is_empty(), "what an earlier use left in a stage is no damage");
 }
 
 #[test]
