@@ -1,7 +1,7 @@
 //! What shards say to each other.
 
 use ringstone_engine::raw::Entry as KeyEntry;
-use ringstone_engine::{ArgBuf, Effects, Tree};
+use ringstone_engine::{ArgBuf, Effects, Error, Tree};
 
 use crate::conn::ConnId;
 use crate::shard::Shard;
@@ -46,6 +46,27 @@ pub struct Part {
     pub args: ArgBuf,
 }
 
+/// A transaction's question for its part.
+pub struct TxAsk {
+    /// The transaction.
+    pub number: u64,
+    /// Its coordinator's shard.
+    pub coordinator: usize,
+    /// What is asked for.
+    pub work: TxWork,
+    /// Whether it waits for scripts that run for too long.
+    pub patience: Patience,
+}
+
+/// Whether a transaction waits for scripts that run for longer than `busy-reply-threshold`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It is a client's command, which gets an error then.
+    UntilBusy,
+    /// It has been promised to somebody.
+    Endless,
+}
+
 /// What a transaction wants of a shard.
 pub enum TxWork {
     /// These keys, of these databases, lent to the coordinator.
@@ -75,6 +96,8 @@ pub enum TxDone {
     Ran(Tree, Effects),
     /// Came out of order: start again.
     Refused,
+    /// A script has what is asked for that has been running for too long: nobody waits for that one.
+    Busy(Error),
 }
 
 impl TxDone {
@@ -82,7 +105,7 @@ impl TxDone {
     pub fn ran(self) -> Option<(Tree, Effects)> {
         match self {
             TxDone::Ran(reply, effects) => Some((reply, effects)),
-            TxDone::Lent(_) | TxDone::Whole | TxDone::Refused => None,
+            TxDone::Lent(_) | TxDone::Whole | TxDone::Refused | TxDone::Busy(_) => None,
         }
     }
 }
@@ -120,14 +143,7 @@ pub enum Msg {
         bytes: Vec<u8>,
     },
     /// A transaction asks for its part.
-    TxAsk {
-        /// The transaction.
-        number: u64,
-        /// Its coordinator's shard.
-        coordinator: usize,
-        /// What is asked for.
-        work: TxWork,
-    },
+    TxAsk(Box<TxAsk>),
     /// A transaction that was given the whole shard runs something there.
     TxRun {
         /// The transaction.

@@ -240,7 +240,7 @@ impl Shard {
         match message {
             Msg::Hop(hop) => self.on_hop(*hop),
             Msg::HopReply { conn, number, bytes } => self.on_hop_reply(conn, number, bytes),
-            Msg::TxAsk { number, coordinator, work } => self.on_tx_ask(number, coordinator, work),
+            Msg::TxAsk(ask) => self.on_tx_ask(ask),
             Msg::TxRun { number, coordinator, run } => self.on_tx_run(number, coordinator, run),
             Msg::TxDone { number, shard, done } => self.tx.on_done(number, shard, done),
             Msg::TxEnd(end) => self.on_tx_end(*end),

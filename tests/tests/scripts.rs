@@ -256,6 +256,7 @@ fn effects_of_a_script_over_shards_survive_a_crash_together_or_not_at_all() {
         acked = acked.max(sender.join().unwrap());
         server = launch.start(&home);
         let values = texts(&server.conn().line("MGET a b c d"));
+        assert!(!values[0].is_empty(), "round {round}: {values:?}, {acked}");
         let count: u64 = values[0].parse().unwrap();
         assert!(values.iter().all(|value| *value == values[0]), "round {round}: {values:?}");
         assert!(count >= acked, "round {round}: {count} of {acked}");

@@ -250,7 +250,7 @@ fn what_a_cache_holds_when_all_is_quiet_is_what_the_server_holds() {
             }
             let mut reader = tracking(&server, "");
             let mut cache: HashMap<String, String> = HashMap::new();
-            let mut forget = |cache: &mut HashMap<String, String>, value: &Value| {
+            let forget = |cache: &mut HashMap<String, String>, value: &Value| {
                 let keys = invalidated(value);
                 keys.iter().flatten().for_each(|key| drop(cache.remove(key)));
                 keys.is_some()

@@ -9,6 +9,7 @@ use super::Waiting;
 use crate::conn::BatchId;
 use crate::flow::execute::RespReply;
 use crate::flow::route::key_hash;
+use crate::msg::Patience;
 use crate::shard::Shard;
 use crate::tx::held::Held;
 use crate::tx::locks::LockId;
@@ -109,10 +110,11 @@ impl Shard {
         keys.dedup();
         self.stats.transactions += 1;
         // Asked for now, so that nobody gets at the element in between.
-        let asked = self.ask_for_keys(&keys);
+        let asked = self.ask_for_keys(&keys, Patience::Endless);
         let waiting = Arc::clone(waiting);
         self.queues.spawn(async move {
-            let mut held = Held::asked(&me, keys, asked).await;
+            // Who has endless patience is not sent away.
+            let Ok(mut held) = Held::asked(&me, keys, asked).await else { return };
             held.set_caller(waiting.caller);
             let mut bytes = Vec::new();
             // Not when its connection has gone meanwhile.

@@ -7,6 +7,7 @@ use super::intake::kind;
 use crate::conn::{BatchId, Conn, ConnId, ReplyMode};
 use crate::rt::ring::{Completion, Token};
 use crate::shard::Shard;
+use crate::table::Entry;
 
 impl Shard {
     /// Looks at the connection's output at the end of the pass.
@@ -51,6 +52,13 @@ impl Shard {
     /// The same with a reply that is bytes already.
     pub(crate) fn finish_raw(&mut self, id: ConnId, reply: &[u8], batch: BatchId) {
         self.finish_with(id, batch, |out, _| out.extend_from_slice(reply));
+    }
+
+    /// Answers a command that left the inline path, and will not be run, with an error.
+    pub(crate) fn reject_late(&mut self, id: ConnId, entry: &Entry, error: &Error) {
+        self.measure.calls.note_rejected(entry);
+        self.note_error(error);
+        self.finish(id, &Tree::Error(error.clone()), 0);
     }
 
     fn finish_with(&mut self, id: ConnId, batch: BatchId, write: impl FnOnce(&mut Vec<u8>, bool)) {

@@ -10,10 +10,11 @@ use ringstone_script::{Answer, Done, Interpreter, Step};
 
 use super::here::{COPY_BYTES_MAX, Former, announce, give_way, to_tree, unwind};
 use super::program::{FIRST_KEY, Program};
-use super::running::Running;
+use super::running::{BUSY_SCRIPT, Running};
 use super::turn::{Asked, Called, HostReply, Turn};
 use crate::cmd::Outcome;
 use crate::conn::Conn;
+use crate::msg::Patience;
 use crate::shard::{Shard, ShardRef};
 use crate::table::Run;
 use crate::tx::held::{Call, Held, LentKey};
@@ -45,13 +46,21 @@ pub(super) async fn run(shard: ShardRef, program: Program) {
     let conn = program.caller.conn;
     loop {
         let whole = program.keys == 0 || program.known.wants_whole.get();
-        let mut held = if whole {
+        let held = if whole {
             Held::whole(&shard).await
         } else {
             let keys = shard.borrow().keys_of(&program);
             Held::keys(&shard, keys).await
         };
-        match run_in(&mut held, &program).await {
+        let mut held = match held {
+            Ok(held) => held,
+            Err(busy) => {
+                let mut this = shard.borrow_mut();
+                this.note_error(&busy);
+                return this.finish(conn, &Tree::Error(busy), 0);
+            }
+        };
+        match run_in(&mut held, &program, Patience::UntilBusy).await {
             Some(tree) => {
                 let batch = held.end();
                 shard.borrow_mut().finish(conn, &tree, batch);
@@ -64,12 +73,17 @@ pub(super) async fn run(shard: ShardRef, program: Program) {
 }
 
 /// Runs a program in what is held. None: it needs the whole keyspace, and nothing of it is left.
-pub(crate) async fn run_in(held: &mut Held, program: &Program) -> Option<Tree> {
+pub(crate) async fn run_in(held: &mut Held, program: &Program, patience: Patience) -> Option<Tree> {
     let shard = ShardRef::clone(held.shard());
     let kind = program.what.kind();
-    let turn = shard.borrow_mut().wait_for_interpreter(kind);
-    if let Some(turn) = turn {
-        turn.await;
+    let turn = shard.borrow_mut().wait_for_interpreter(kind, patience);
+    if let Some(turn) = turn
+        && turn.await.is_none()
+    {
+        let mut this = shard.borrow_mut();
+        let busy = this.shared.running.busy_error().unwrap_or(BUSY_SCRIPT);
+        this.note_error(&busy);
+        return Some(Tree::Error(busy));
     }
     let ready = {
         let mut this = shard.borrow_mut();

@@ -63,13 +63,14 @@ impl Shard {
         conn: &mut Conn,
         program: Program,
     ) -> Result<Outcome, Error> {
+        let kind = program.what.kind();
         if !self.can_run_here(&program) {
-            if let Some(busy) = self.shared.running.busy_error() {
+            let busy = self.shared.running.busy_error();
+            if let Some(busy) = busy.filter(|_| !self.has_interpreter(kind)) {
                 return Err(busy);
             }
             return self.start_held(conn, program);
         }
-        let kind = program.what.kind();
         let mut interpreter = self.take_interpreter(kind).map_err(Error::owned)?;
         if let Err(error) = self.make_ready(&mut interpreter, &program) {
             self.give_interpreter(kind, interpreter);
@@ -287,7 +288,9 @@ impl Shard {
         };
         drop(receiver);
         conn.stand_by_task();
-        let running = here.announce(self, self.shards() == 1);
+        // One that has named no key may want any.
+        let has_whole = self.shards() == 1 || here.program.keys == 0;
+        let running = here.announce(self, has_whole);
         self.scripts_aside += 1;
         self.queues.spawn(go_on(me, here, made, running, lock, task));
         Ok(Outcome::Silent)

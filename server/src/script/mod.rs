@@ -36,6 +36,7 @@ use ringstone_script::{Done, Interpreter, Job, Kind, Step};
 
 use crate::conn::Conn;
 use crate::map::Map;
+use crate::msg::Patience;
 use crate::rt::oneshot;
 use crate::shard::Shard;
 use crate::tx::Waiter;
@@ -67,7 +68,7 @@ struct Engine {
     interpreter: Option<Interpreter>,
     /// A script has it that goes on later.
     is_out: bool,
-    waiting: VecDeque<oneshot::Sender<()>>,
+    waiting: VecDeque<(oneshot::Sender<()>, Patience)>,
     /// Bytes that its values took after the last job.
     bytes: usize,
 }
@@ -110,7 +111,7 @@ impl Shard {
         let engine = self.scripts.engine(kind);
         engine.interpreter = Some(interpreter);
         engine.is_out = false;
-        if let Some(next) = engine.waiting.pop_front() {
+        if let Some((next, _)) = engine.waiting.pop_front() {
             // It is kept for this one.
             engine.is_out = true;
             next.send(());
@@ -118,15 +119,19 @@ impl Shard {
         }
     }
 
-    /// Waits in the interpreter's queue.
-    fn wait_for_interpreter(&mut self, kind: Kind) -> Option<oneshot::Receiver<()>> {
+    /// Waits in the interpreter's queue: until it is the next one's turn, or a script is busy and patience at its end.
+    fn wait_for_interpreter(
+        &mut self,
+        kind: Kind,
+        patience: Patience,
+    ) -> Option<oneshot::Receiver<()>> {
         let engine = self.scripts.engine(kind);
         if !engine.is_out {
             engine.is_out = true;
             return None;
         }
         let (sender, receiver) = oneshot::channel();
-        engine.waiting.push_back(sender);
+        engine.waiting.push_back((sender, patience));
         Some(receiver)
     }
 
@@ -198,8 +203,12 @@ impl Shard {
     /// Commands that have waited for keys since before a script became busy get the error that later ones get.
     pub(crate) fn send_waiting_away(&mut self) {
         let Some(busy) = self.shared.running.busy_error() else { return };
-        let is_command = |waiter: &Waiter| matches!(waiter, Waiter::Command(_) | Waiter::Hop(_));
-        for (id, waiter) in self.tx.locks.take_waiting(is_command) {
+        let is_clients = |waiter: &Waiter| match waiter {
+            Waiter::Command(_) | Waiter::Hop(_) => true,
+            Waiter::Tx(ask) => ask.patience == Patience::UntilBusy,
+            Waiter::Task(_) => false,
+        };
+        for (id, waiter) in self.tx.locks.take_waiting(is_clients) {
             self.unlock(id);
             match waiter {
                 Waiter::Command(command) => {
@@ -211,8 +220,13 @@ impl Shard {
                     self.settle(conn);
                 }
                 Waiter::Hop(hop) => self.refuse_hop(*hop, &busy),
-                Waiter::Tx { .. } | Waiter::Task(_) => {}
+                Waiter::Tx(ask) => self.send_tx_away(&ask, &busy),
+                Waiter::Task(_) => {}
             }
+        }
+        for kind in [Kind::Scripts, Kind::Functions] {
+            let waiting = &mut self.scripts.engine(kind).waiting;
+            waiting.retain(|(_, patience)| *patience == Patience::Endless);
         }
         self.wake();
     }

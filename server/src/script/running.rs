@@ -7,7 +7,7 @@ use ringstone_engine::{ArgBuf, Error};
 use ringstone_script::Kind;
 
 /// Said while a script of EVAL is busy.
-const BUSY_SCRIPT: Error = Error::text(
+pub(super) const BUSY_SCRIPT: Error = Error::text(
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
 );
 /// Said while a function is busy.

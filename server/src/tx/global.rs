@@ -4,12 +4,13 @@ use std::sync::atomic::Ordering;
 
 use ringstone_engine::cmd::Flags;
 use ringstone_engine::reply::TreeSink;
-use ringstone_engine::{Effects, Tree};
+use ringstone_engine::{Effects, Error, Tree};
 use ringstone_persist::log::FrameKind;
 
+use super::asked::find_busy;
 use super::held::Ends;
 use crate::flow::execute::run_data;
-use crate::msg::{Msg, Part, TxDone, TxWork, WholeRun};
+use crate::msg::{Msg, Part, Patience, TxDone, TxWork, WholeRun};
 use crate::shard::{Shard, ShardRef};
 use crate::snapshot::Target;
 
@@ -85,23 +86,28 @@ impl Shard {
     }
 }
 
-/// Gets every shard for one transaction alone; its number.
-pub(super) async fn take_all(shard: &ShardRef) -> u64 {
+/// Gets every shard for one transaction alone; its number, or an error when a script is busy that has some of it.
+pub(super) async fn take_all(shard: &ShardRef, patience: Patience) -> Result<u64, Error> {
     loop {
         let (number, answers) = {
             let mut this = shard.borrow_mut();
             let number = this.shared.next_transaction.fetch_add(1, Ordering::Relaxed);
             let shards = this.shards();
             let answers = this.tx.expect(number, shards);
-            (0..shards).for_each(|to| this.ask(to, number, TxWork::Whole));
+            (0..shards).for_each(|to| this.ask(to, number, TxWork::Whole, patience));
             this.send_now();
             (number, answers)
         };
         let answers = answers.await.unwrap_or_default();
-        if answers.iter().all(|(_, done)| !matches!(done, TxDone::Refused)) {
-            return number;
+        let refused = answers.iter().any(|(_, done)| matches!(done, TxDone::Refused));
+        let busy = find_busy(&answers);
+        if !refused && busy.is_none() {
+            return Ok(number);
         }
         shard.borrow_mut().end_on_all(number, None);
+        if let Some(busy) = busy {
+            return Err(busy);
+        }
         crate::rt::exec::yield_now().await;
     }
 }
@@ -129,9 +135,18 @@ pub(super) async fn run_on(
     answers.await.unwrap_or_default()
 }
 
+/// The same for who waits as long as it takes.
+async fn wait_for_all(shard: &ShardRef) -> u64 {
+    loop {
+        if let Ok(number) = take_all(shard, Patience::Endless).await {
+            return number;
+        }
+    }
+}
+
 /// Has all shards take a step at one instant, at which no transaction is under way.
 pub async fn at_once(shard: &ShardRef, step: fn(&mut Shard)) {
-    let number = take_all(shard).await;
+    let number = wait_for_all(shard).await;
     step_on_all(shard, number, step).await;
     shard.borrow_mut().end_on_all(number, None);
 }
@@ -143,7 +158,7 @@ async fn step_on_all(shard: &ShardRef, number: u64, step: fn(&mut Shard)) {
 
 /// Takes the point in time of a snapshot on all shards; its GSN, when there is a log.
 pub async fn cut(shard: &ShardRef, target: Target) -> Option<u64> {
-    let number = take_all(shard).await;
+    let number = wait_for_all(shard).await;
     let begin = match target {
         Target::Dump => Shard::begin_dump,
         Target::Base => Shard::begin_base,

@@ -10,22 +10,20 @@
 //! Invariant: between the grant and [`Held::end`] nobody else sees or changes what is held, and what was done is in the log
 //! as one frame or not at all.
 
-use std::sync::atomic::Ordering;
-
 use ringstone_engine::cmd::Scope;
 use ringstone_engine::cmd::generic::scan::scan_count;
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::raw::Entry as KeyEntry;
 use ringstone_engine::{ArgBuf, Args, Effects, Error, Keyspace, Reply, Tree};
 
+use super::asked::{Asked, borrow_keys, name_databases};
 use super::global::{run_on, take_all};
 use crate::conn::{BatchId, ConnId};
 use crate::flow::execute::{CursorPart, run_or_wait};
 use crate::flow::route::{split_cursor, with_cursor};
 use crate::map::Map;
-use crate::msg::{Msg, Part, TxDone, TxEnd, TxWork, WholeRun};
+use crate::msg::{Msg, Part, Patience, TxEnd, WholeRun};
 use crate::observe::{Touched, each_touched};
-use crate::rt::oneshot;
 use crate::shard::{Shard, ShardRef};
 use crate::table::Entry;
 use crate::tracking::{Author, Caller, read_keys};
@@ -86,30 +84,30 @@ pub(super) struct Ends {
 }
 
 impl Held {
-    /// Waits for these keys.
-    pub async fn keys(shard: &ShardRef, mut keys: Vec<LentKey>) -> Held {
+    /// Waits for these keys; an error when a script has some of them that has been running for too long.
+    pub async fn keys(shard: &ShardRef, mut keys: Vec<LentKey>) -> Result<Held, Error> {
         keys.sort_unstable();
         keys.dedup();
-        let asked = shard.borrow_mut().ask_for_keys(&keys);
+        let asked = shard.borrow_mut().ask_for_keys(&keys, Patience::UntilBusy);
         Held::asked(shard, keys, asked).await
     }
 
     /// Waits for these keys, sorted and each once, which were asked for already.
-    pub async fn asked(shard: &ShardRef, keys: Vec<LentKey>, asked: Asked) -> Held {
-        let (number, lent) = borrow_keys(shard, &keys, asked).await;
+    pub async fn asked(shard: &ShardRef, keys: Vec<LentKey>, asked: Asked) -> Result<Held, Error> {
+        let (number, lent) = borrow_keys(shard, &keys, asked).await?;
         let mut owners: Vec<usize> = keys.iter().map(|key| key.0).collect();
         owners.dedup();
         let mut held = Held::new(shard, number, owners, false);
         held.keys = keys;
         held.take_in(lent);
-        held
+        Ok(held)
     }
 
-    /// Waits for every shard.
-    pub async fn whole(shard: &ShardRef) -> Held {
-        let number = take_all(shard).await;
+    /// Waits for every shard; an error as for [`Held::keys`].
+    pub async fn whole(shard: &ShardRef) -> Result<Held, Error> {
+        let number = take_all(shard, Patience::UntilBusy).await?;
         let shards = shard.borrow().shards();
-        Held::new(shard, number, (0..shards).collect(), true)
+        Ok(Held::new(shard, number, (0..shards).collect(), true))
     }
 
     fn new(shard: &ShardRef, number: u64, owners: Vec<usize>, whole: bool) -> Held {
@@ -449,68 +447,7 @@ impl Held {
     }
 }
 
-/// Gets all keys here. Refused anywhere means: give everything back and ask again with a new number.
-async fn borrow_keys(
-    shard: &ShardRef,
-    keys: &[LentKey],
-    mut asked: Asked,
-) -> (u64, Vec<LentEntry>) {
-    let owners = owners_of(keys);
-    loop {
-        let Asked { number, answers } = asked;
-        if owners.is_empty() {
-            return (number, Vec::new());
-        }
-        let answers = answers.await.unwrap_or_default();
-        let refused = answers.iter().any(|(_, done)| matches!(done, TxDone::Refused));
-        let mut lent: Vec<LentEntry> = Vec::new();
-        for (owner, done) in answers {
-            lent.extend(name_databases(keys, owner, done));
-        }
-        if !refused {
-            return (number, lent);
-        }
-        shard.borrow_mut().give_up(number, &owners, lent);
-        crate::rt::exec::yield_now().await;
-        asked = shard.borrow_mut().ask_for_keys(keys);
-    }
-}
-
-/// The owners of keys that are sorted.
-fn owners_of(keys: &[LentKey]) -> Vec<usize> {
-    let mut owners: Vec<usize> = keys.iter().map(|key| key.0).collect();
-    owners.dedup();
-    owners
-}
-
-/// Keys that were asked for: the transaction's number, and the owners' answers to come.
-pub struct Asked {
-    number: u64,
-    answers: oneshot::Receiver<Vec<(usize, TxDone)>>,
-}
-
-/// The entries that `owner` lent, with their databases.
-fn name_databases(keys: &[LentKey], owner: usize, done: TxDone) -> Vec<LentEntry> {
-    let TxDone::Lent(entries) = done else { return Vec::new() };
-    let dbs = keys.iter().filter(|key| key.0 == owner).map(|key| key.1);
-    dbs.zip(entries).filter_map(|(db, entry)| Some((db, entry?))).collect()
-}
-
 impl Shard {
-    /// Asks for keys, sorted and each once, under a new number.
-    pub(crate) fn ask_for_keys(&mut self, keys: &[LentKey]) -> Asked {
-        let number = self.shared.next_transaction.fetch_add(1, Ordering::Relaxed);
-        let owners = owners_of(keys);
-        let answers = self.tx.expect(number, owners.len());
-        for owner in owners {
-            let theirs = keys.iter().filter(|key| key.0 == owner);
-            let theirs = theirs.map(|(_, db, key)| (*db, key.clone())).collect();
-            self.ask(owner, number, TxWork::Lend(theirs));
-        }
-        self.wake();
-        Asked { number, answers }
-    }
-
     /// The keys that a command names, as they are lent: in the selected database, or in all where the command names one.
     pub(crate) fn lent_keys(&self, db: usize, entry: &Entry, args: Args<'_>) -> Vec<LentKey> {
         let dbs = if entry.spec.names_database() {
@@ -533,23 +470,6 @@ impl Shard {
             Scope::Keys => entry.spec.derived_keys.is_some_and(|derived| (derived.wanted)(args)),
             Scope::All(_) | Scope::Cursor(_) => true,
         }
-    }
-
-    fn by_owner(&self, entries: Vec<LentEntry>) -> Vec<Vec<LentEntry>> {
-        let mut home: Vec<Vec<LentEntry>> = (0..self.shards()).map(|_| Vec::new()).collect();
-        for (db, entry) in entries {
-            let owner = self.shared.slots.shard_of_key(entry.key());
-            if let Some(list) = home.get_mut(owner) {
-                list.push((db, entry));
-            }
-        }
-        home
-    }
-
-    /// Gives back what a transaction was lent that has to start again.
-    fn give_up(&mut self, number: u64, owners: &[usize], lent: Vec<LentEntry>) {
-        let home = self.by_owner(lent);
-        self.end_transaction(number, None, owners, home, Ends::default());
     }
 
     fn split_touched(&self, touched: Vec<(usize, Vec<u8>)>) -> Vec<Vec<(usize, Vec<u8>)>> {

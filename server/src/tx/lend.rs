@@ -32,7 +32,11 @@ impl Shard {
         let caller = conn.caller(self.index);
         let (whole, args) = (self.needs_whole(entry, args), ArgBuf::from(args));
         self.queues.spawn(async move {
-            let mut held = if whole { Held::whole(&me).await } else { Held::keys(&me, keys).await };
+            let held = if whole { Held::whole(&me).await } else { Held::keys(&me, keys).await };
+            let mut held = match held {
+                Ok(held) => held,
+                Err(busy) => return me.borrow_mut().reject_late(id, entry, &busy),
+            };
             held.set_caller(caller);
             let mut bytes = Vec::new();
             let call = Call { db, resp3, no_touch, entry, args: args.as_args() };

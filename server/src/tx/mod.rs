@@ -17,6 +17,7 @@
 //! MULTI and scripts run several commands in what they hold, as one unit. A command over the whole keyspace (FLUSHALL, KEYS, a snapshot's cut) first gets every shard to itself, then runs a part on
 //! each; a shard holds its replies and its next batch back until the coordinator has the GSN, so that nobody sees half of it.
 
+pub mod asked;
 pub mod global;
 pub mod held;
 pub mod lend;
@@ -24,11 +25,11 @@ pub mod locks;
 pub mod multi;
 pub mod watch;
 
-use ringstone_engine::{ArgBuf, Keyspace};
+use ringstone_engine::{ArgBuf, Error, Keyspace};
 
 use crate::conn::ConnId;
 use crate::map::{Map, Set};
-use crate::msg::{Hop, Msg, TxDone, TxWork};
+use crate::msg::{Hop, Msg, Patience, TxAsk, TxDone, TxWork};
 use crate::rt::oneshot;
 use crate::shard::Shard;
 use crate::table::Entry;
@@ -53,14 +54,7 @@ pub enum Waiter {
     /// A command of another shard's connection.
     Hop(Box<Hop>),
     /// A transaction's part.
-    Tx {
-        /// The transaction.
-        number: u64,
-        /// Its coordinator's shard.
-        coordinator: usize,
-        /// Its part.
-        work: TxWork,
-    },
+    Tx(Box<TxAsk>),
     /// A task of this shard that wants a key to itself.
     Task(oneshot::Sender<LockId>),
 }
@@ -137,9 +131,7 @@ impl Shard {
             match waiter {
                 Waiter::Command(command) => self.run_again(*command),
                 Waiter::Hop(hop) => self.on_hop(*hop),
-                Waiter::Tx { number, coordinator, work } => {
-                    self.do_tx_work(number, coordinator, work)
-                }
+                Waiter::Tx(ask) => self.do_tx_work(ask),
                 Waiter::Task(_) => {}
             }
         }
@@ -168,10 +160,10 @@ impl Shard {
                 self.execute_hop(*hop);
                 self.unlock(id);
             }
-            Waiter::Tx { number, coordinator, work } => {
-                self.tx.asked.remove(&number);
-                self.tx.granted.insert(number, id);
-                self.do_tx_work(number, coordinator, work);
+            Waiter::Tx(ask) => {
+                self.tx.asked.remove(&ask.number);
+                self.tx.granted.insert(ask.number, id);
+                self.do_tx_work(ask);
             }
             Waiter::Task(task) => task.send(id),
         }
@@ -195,20 +187,32 @@ impl Shard {
     }
 
     /// A transaction asks this shard for its part.
-    pub(crate) fn on_tx_ask(&mut self, number: u64, coordinator: usize, work: TxWork) {
-        let need = match &work {
+    pub(crate) fn on_tx_ask(&mut self, ask: Box<TxAsk>) {
+        let TxAsk { number, coordinator, patience, .. } = *ask;
+        let need = match &ask.work {
             TxWork::Lend(keys) => {
                 Need::Keys(keys.iter().map(|(_, key)| crate::flow::route::key_hash(key)).collect())
             }
             TxWork::Whole => Need::All,
         };
-        match self.tx.locks.acquire(need, Some(number), Waiter::Tx { number, coordinator, work }) {
+        match self.tx.locks.acquire(need, Some(number), Waiter::Tx(ask)) {
             Acquired::Granted(id, waiter) => self.on_granted(id, waiter),
             Acquired::Queued(id) => {
+                let busy = self.shared.running.busy_error();
+                if let Some(busy) = busy.filter(|_| patience == Patience::UntilBusy) {
+                    self.unlock(id);
+                    return self.answer(number, coordinator, TxDone::Busy(busy));
+                }
                 self.tx.asked.insert(number, id);
             }
             Acquired::Refused(_) => self.answer(number, coordinator, TxDone::Refused),
         }
+    }
+
+    /// Sends a transaction away that has waited here since before a script became busy.
+    pub(crate) fn send_tx_away(&mut self, ask: &TxAsk, busy: &Error) {
+        self.tx.asked.remove(&ask.number);
+        self.answer(ask.number, ask.coordinator, TxDone::Busy(busy.clone()));
     }
 
     /// Answers a transaction's coordinator.
@@ -220,14 +224,15 @@ impl Shard {
         }
     }
 
-    fn do_tx_work(&mut self, number: u64, coordinator: usize, work: TxWork) {
-        if let TxWork::Lend(keys) = &work
+    fn do_tx_work(&mut self, ask: Box<TxAsk>) {
+        if let TxWork::Lend(keys) = &ask.work
             && self.saves_any(keys)
         {
             // It has its locks, and waits while the snapshot takes the large collections among its keys in slices.
-            self.tx.stalled.push_back(Waiter::Tx { number, coordinator, work });
+            self.tx.stalled.push_back(Waiter::Tx(ask));
             return;
         }
+        let TxAsk { number, coordinator, work, .. } = *ask;
         // What was written before must have a smaller GSN than the transaction.
         self.close_batch();
         let done = match work {
@@ -249,12 +254,13 @@ impl Shard {
     }
 
     /// Has shard `to` do its part of transaction `number`.
-    fn ask(&mut self, to: usize, number: u64, work: TxWork) {
+    fn ask(&mut self, to: usize, number: u64, work: TxWork, patience: Patience) {
         let coordinator = self.index;
+        let ask = Box::new(TxAsk { number, coordinator, work, patience });
         if to == coordinator {
-            self.on_tx_ask(number, coordinator, work);
+            self.on_tx_ask(ask);
         } else {
-            self.mesh.send(to, Msg::TxAsk { number, coordinator, work });
+            self.mesh.send(to, Msg::TxAsk(ask));
         }
     }
 }

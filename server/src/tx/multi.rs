@@ -20,6 +20,7 @@ use super::watch::Dirty;
 use crate::cmd::{Host, Outcome};
 use crate::conn::{BatchId, Conn, ConnId};
 use crate::flow::execute::RespReply;
+use crate::msg::Patience;
 use crate::shard::{Shard, ShardRef};
 use crate::table::{Entry, Run};
 
@@ -159,16 +160,12 @@ impl Shard {
         }
         if queue.needs_memory && self.room.is_out() {
             let error = crate::room::out_of_memory();
-            return Err(Error::owned(format!(
-                "EXECABORT Transaction discarded because of: {error}"
-            )));
+            return Err(discarded(&error));
         }
         if queue.writes {
             let stop_on_save_error = self.config.stop_writes_on_bgsave_error;
             let writable = self.commit.check_writable(stop_on_save_error, &self.shared.saving);
-            writable.map_err(|e| {
-                Error::owned(format!("EXECABORT Transaction discarded because of: {e}"))
-            })?;
+            writable.map_err(|e| discarded(&e))?;
         }
         Ok(())
     }
@@ -269,6 +266,14 @@ impl Shard {
         }
         self.queues.spawn(async move {
             let held = if whole { Held::whole(&me).await } else { Held::keys(&me, keys).await };
+            let held = match held {
+                Ok(held) => held,
+                Err(busy) => {
+                    let mut this = me.borrow_mut();
+                    this.unwatch(&tx);
+                    return this.reject_exec_late(id, &busy);
+                }
+            };
             let (bytes, batch) = exec_in(held, id, &tx, &queue).await;
             let mut this = me.borrow_mut();
             this.unwatch(&tx);
@@ -279,6 +284,21 @@ impl Shard {
         });
         Ok(Outcome::Silent)
     }
+}
+
+impl Shard {
+    /// EXEC is refused after it has waited: a script is busy.
+    fn reject_exec_late(&mut self, id: ConnId, busy: &Error) {
+        let error = discarded(busy);
+        match self.table.find(b"exec") {
+            Some(exec) => self.reject_late(id, exec, &error),
+            None => self.finish(id, &Tree::Error(error), 0),
+        }
+    }
+}
+
+fn discarded(why: &Error) -> Error {
+    Error::owned(format!("EXECABORT Transaction discarded because of: {why}"))
 }
 
 async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>, BatchId) {
@@ -411,7 +431,9 @@ async fn run_script(held: &mut Held, id: ConnId, db: usize, args: Args<'_>) -> T
         program
     };
     match program {
-        Ok(program) => crate::script::run_in(held, &program).await.unwrap_or(Tree::Null),
+        Ok(program) => {
+            crate::script::run_in(held, &program, Patience::Endless).await.unwrap_or(Tree::Null)
+        }
         Err(error) => Tree::Error(error),
     }
 }
