@@ -117,11 +117,10 @@ impl Shard {
     /// Tells the others what this shard holds, and corrects what is held beside.
     pub(crate) fn measure_memory(&mut self) {
         self.publish_memory();
-        if self.index == 0 {
-            let all = i64::try_from(crate::memory::used_bytes()).unwrap_or(i64::MAX);
-            let board = &self.shared.memory;
-            board.rest.store(all - board.of_shards(), Ordering::Relaxed);
-        }
+        // Whoever is the last to do this after a change of the limit sees what all shards hold now.
+        let all = i64::try_from(crate::memory::used_bytes()).unwrap_or(i64::MAX);
+        let board = &self.shared.memory;
+        board.rest.store(all - board.of_shards(), Ordering::Relaxed);
     }
 
     fn publish_memory(&self) {

@@ -243,20 +243,22 @@ fn effects_of_a_script_over_shards_survive_a_crash_together_or_not_at_all() {
     let mut acked = 0;
     for round in 0..3 {
         let mut conn = server.conn();
+        let (began, has_begun) = std::sync::mpsc::channel();
         let sender = thread::spawn(move || {
             let mut last = 0;
             let words = ["EVAL", script, "2", "a", "b", "a", "b", "c", "d"];
             while let Ok(reply) = conn.call(&words) {
                 last = reply.text().parse().unwrap();
+                let _heard = began.send(());
             }
             last
         });
+        has_begun.recv().unwrap();
         thread::sleep(Duration::from_millis(300));
         server.kill();
         acked = acked.max(sender.join().unwrap());
         server = launch.start(&home);
         let values = texts(&server.conn().line("MGET a b c d"));
-        assert!(!values[0].is_empty(), "round {round}: {values:?}, {acked}");
         let count: u64 = values[0].parse().unwrap();
         assert!(values.iter().all(|value| *value == values[0]), "round {round}: {values:?}");
         assert!(count >= acked, "round {round}: {count} of {acked}");

@@ -180,6 +180,10 @@ impl Db<'_> {
             }
         }
     }
+    /// True when a script calls the command at hand.
+    pub fn is_in_script(&self) -> bool {
+        self.ks.in_script
+    }
     /// Removes `key`; false when it was not there (or expired). Large values are freed in slices later.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let Some(place) = self.locate(key) else { return false };

@@ -108,6 +108,8 @@ pub struct Keyspace {
     pub events: Events,
     /// Keys whose time was found to be up, while somebody observes the changes.
     lapsed: Vec<Box<[u8]>>,
+    /// Commands are called by a script.
+    in_script: bool,
     /// Encoding thresholds.
     pub limits: EncodingLimits,
     /// Counters.
@@ -132,6 +134,7 @@ impl Keyspace {
             effects: Effects::default(),
             events: Events::default(),
             lapsed: Vec::new(),
+            in_script: false,
             limits: EncodingLimits { hash_seed: seed, ..EncodingLimits::default() },
             stats: Stats::default(),
             rng: seed | 1,
@@ -148,6 +151,10 @@ impl Keyspace {
     /// The keys that commands found expired since the last call, while changes are observed: nobody's command removed them.
     pub fn take_lapsed(&mut self) -> Vec<Box<[u8]>> {
         std::mem::take(&mut self.lapsed)
+    }
+    /// Says whether the commands to come are called by a script.
+    pub fn set_in_script(&mut self, in_script: bool) {
+        self.in_script = in_script;
     }
     /// Number of databases.
     pub fn databases(&self) -> usize {

@@ -74,13 +74,13 @@ pub(crate) fn define_asking<'scope, 'env: 'scope>(
         let inner = scope.create_function(move |lua: &Lua, values: MultiValue| {
             outcome(lua, call(lua, asker, &state, values, raises))
         })?;
-        add(name, inner)?;
+        redis.raw_set(name, raw::raising_many(lua, inner)?)?;
     }
     let shared = Rc::clone(state);
     let inner = scope.create_function(move |lua: &Lua, values: MultiValue| {
         outcome(lua, acl_check_cmd(lua, asker, &shared, values))
     })?;
-    add("acl_check_cmd", inner)?;
+    redis.raw_set("acl_check_cmd", raw::raising_many(lua, inner)?)?;
     add("log", log_function(scope, asker)?)?;
     let shared = Rc::clone(state);
     let inner = scope.create_function(move |lua: &Lua, values: MultiValue| {
@@ -114,7 +114,13 @@ pub(crate) fn tick_function<'scope, 'env: 'scope>(
 }
 
 fn words(lua: &Lua, values: MultiValue) -> Result<Result<ArgBuf, Table>, Raise> {
-    let values: Vec<Value> = values.into_iter().collect();
+    let mut values: Vec<Value> = values.into_iter().collect();
+    if let [mark, Value::Table(table), count] = values.as_slice()
+        && raw::is_pack(mark)
+    {
+        let count = to_number(count).map_or(0, |count| i64::from(to_i32(count)));
+        values = (1..=count).map(|at| table.raw_get(at)).collect::<mlua::Result<_>>()?;
+    }
     let wrong = |text: &str| Ok(Err(error_table(lua, text.as_bytes(), false)?));
     if values.is_empty() {
         return wrong("Please specify at least one argument for this redis lib call");

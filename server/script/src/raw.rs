@@ -17,10 +17,12 @@
 use std::ffi::{CStr, c_char, c_int};
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
-use mlua::{Function, IntoLuaMulti, Lua, Result};
+use mlua::{Function, IntoLuaMulti, Lua, Result, Value};
 
 /// Repetitions in one pattern; each may take a frame of the C stack.
 const REPETITIONS_MAX: usize = 1000;
+/// Arguments of a call that stay where they are.
+const ARGUMENTS_MAX: c_int = 4000;
 /// Bytes of the C stack that a coroutine must find free to be resumed.
 const RESUME_ROOM: usize = 4 << 20;
 /// Values that a function may return, as Lua's own stack has it.
@@ -42,6 +44,38 @@ fn closure(
 /// position in front), nil and an error to raise as it is, or the number of an argument and what is wrong with it.
 pub(crate) fn raising(lua: &Lua, inner: Function) -> Result<Function> {
     closure(lua, inner, 1, raise_or_return)
+}
+
+/// The same for an `inner` that may be given more arguments than Lua's stack has room for beside others: they come in a table
+/// then, behind a mark ([`is_pack`]).
+pub(crate) fn raising_many(lua: &Lua, inner: Function) -> Result<Function> {
+    closure(lua, inner, 1, pack_and_raise)
+}
+
+/// Whether this stands in front of a table and the number of values in it, instead of the values.
+pub(crate) fn is_pack(value: &Value) -> bool {
+    matches!(value, Value::LightUserData(at) if at.0.cast_const() == PACK.0.as_ptr().cast())
+}
+
+/// Its address is known to nobody else, scripts least of all.
+static PACK: Pack = Pack([0]);
+struct Pack([u8; 1]);
+
+unsafe extern "C-unwind" fn pack_and_raise(state: *mut lua_State) -> c_int {
+    unsafe {
+        let count = ffi::lua_gettop(state);
+        if count > ARGUMENTS_MAX {
+            ffi::lua_createtable(state, count, 0);
+            ffi::lua_insert(state, 1);
+            for at in (1..=count).rev() {
+                ffi::lua_rawseti(state, 1, at.into());
+            }
+            ffi::lua_pushlightuserdata(state, PACK.0.as_ptr().cast_mut().cast());
+            ffi::lua_insert(state, 1);
+            ffi::lua_pushinteger(state, count.into());
+        }
+        raise_or_return(state)
+    }
 }
 
 unsafe extern "C-unwind" fn raise_or_return(state: *mut lua_State) -> c_int {

@@ -73,6 +73,8 @@ pub enum Outcome {
     Later(Pin<Box<dyn Future<Output = Tree>>>),
     /// It has no reply.
     Silent,
+    /// A task of its own goes on with it, which counts the call when it has ended.
+    Aside,
 }
 
 /// A host command's code.
@@ -143,7 +145,7 @@ pub fn help(host: &mut Host<'_>, name: &str, lines: &[&str]) -> Result<Outcome, 
 }
 
 /// Roughly the length of a reply in the protocol, without what frames its parts.
-fn reply_bytes(reply: &Tree) -> usize {
+pub(crate) fn reply_bytes(reply: &Tree) -> usize {
     match reply {
         Tree::Simple(text) | Tree::BigNumber(text) => text.len(),
         Tree::Bulk(bytes) | Tree::Verbatim(_, bytes) => bytes.len(),
@@ -179,6 +181,7 @@ impl Shard {
                 self.remember(conn, entry, args, reply_bytes);
                 self.after_reply(conn, mark);
             }
+            Ok(Outcome::Aside) => {}
             Ok(Outcome::Silent) => {
                 self.note_call_since(entry, began, None);
                 self.remember(conn, entry, args, 0);

@@ -132,6 +132,15 @@ impl Shard {
     /// A command has ended that began at `began` ([`Measure::now`]).
     #[inline]
     pub(crate) fn note_call_since(&mut self, entry: &Entry, began: u64, failure: Option<&Error>) {
+        self.note_call_counted(entry, began, failure.is_some());
+        if let Some(error) = failure {
+            self.note_error(error);
+        }
+    }
+
+    /// The same for a command whose error, if it failed, is counted already.
+    #[inline]
+    pub(crate) fn note_call_counted(&mut self, entry: &Entry, began: u64, failed: bool) {
         self.stats.commands += 1;
         let measure = &mut self.measure;
         measure.since = measure.ticker.now();
@@ -142,10 +151,7 @@ impl Shard {
             let event = if is_fast { "fast-command" } else { "command" };
             measure.events.add(event, self.now_ms / 1000, ns / 1_000_000);
         }
-        measure.calls.note(entry, ns, failure.is_some(), measure.tracks_latency);
-        if let Some(error) = failure {
-            self.note_error(error);
-        }
+        measure.calls.note(entry, ns, failed, measure.tracks_latency);
     }
 
     /// Something has ended that began at `began` ([`Measure::now`]) and may have kept commands waiting; how long

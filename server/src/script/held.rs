@@ -12,7 +12,7 @@ use super::here::{COPY_BYTES_MAX, Former, announce, give_way, to_tree, unwind};
 use super::program::{FIRST_KEY, Program};
 use super::running::{BUSY_SCRIPT, Running};
 use super::turn::{Asked, Called, HostReply, Turn};
-use crate::cmd::Outcome;
+use crate::cmd::{Outcome, reply_bytes};
 use crate::conn::Conn;
 use crate::msg::Patience;
 use crate::shard::{Shard, ShardRef};
@@ -29,8 +29,17 @@ impl Shard {
         let me = self.me().ok_or(Error::text("ERR the server is shutting down"))?;
         self.stats.transactions += 1;
         conn.stand_by_task();
-        self.queues.spawn(run(me, program));
-        Ok(Outcome::Silent)
+        self.queues.spawn(run(me, program, self.measure.began()));
+        Ok(Outcome::Aside)
+    }
+
+    /// The call of a program that was set aside, and that began at `began`, has ended; its error is counted already.
+    pub(super) fn note_program(&mut self, program: &Program, began: u64, reply: &Tree) {
+        let args = program.words.as_args();
+        if let Some(entry) = self.table.find(args.at(0)) {
+            self.note_call_counted(entry, began, reply.as_error().is_some());
+            self.remember_of(program.caller.conn, entry, args, reply_bytes(reply));
+        }
     }
 
     fn keys_of(&self, program: &Program) -> Vec<LentKey> {
@@ -41,8 +50,8 @@ impl Shard {
     }
 }
 
-/// Runs a program whose connection waits, and replies.
-pub(super) async fn run(shard: ShardRef, program: Program) {
+/// Runs a program whose connection waits since `began`, and replies.
+pub(super) async fn run(shard: ShardRef, program: Program, began: u64) {
     let conn = program.caller.conn;
     loop {
         let whole = program.keys == 0 || program.known.wants_whole.get();
@@ -56,15 +65,18 @@ pub(super) async fn run(shard: ShardRef, program: Program) {
             Ok(held) => held,
             Err(busy) => {
                 let mut this = shard.borrow_mut();
-                this.note_error(&busy);
-                return this.finish(conn, &Tree::Error(busy), 0);
+                return match this.table.find(program.words.as_args().at(0)) {
+                    Some(entry) => this.reject_late(conn, entry, &busy),
+                    None => this.finish(conn, &Tree::Error(busy), 0),
+                };
             }
         };
         match run_in(&mut held, &program, Patience::UntilBusy).await {
             Some(tree) => {
                 let batch = held.end();
-                shard.borrow_mut().finish(conn, &tree, batch);
-                return;
+                let mut this = shard.borrow_mut();
+                this.note_program(&program, began, &tree);
+                return this.finish(conn, &tree, batch);
             }
             // What it did is undone: what is logged now is nothing.
             None => drop(held.end()),
@@ -106,7 +118,9 @@ pub(crate) async fn run_in(held: &mut Held, program: &Program, patience: Patienc
     held.keep_events(!held.is_whole());
     let turn = Turn::new(program);
     let mut run = Session { program, turn, interpreter, former: Vec::new(), running: None };
+    held.data().set_in_script(true);
     let done = run.drive(held).await;
+    held.data().set_in_script(false);
     let Session { mut turn, mut interpreter, former, running, .. } = run;
     let mut this = shard.borrow_mut();
     if let Some(running) = running {

@@ -43,6 +43,8 @@ struct Here {
     /// The batch that the reply waits for.
     batch: BatchId,
     former: Vec<Former>,
+    /// The time for all of its commands, in ms since 1970.
+    now_ms: i64,
 }
 
 /// How far a run came.
@@ -77,7 +79,8 @@ impl Shard {
             return Err(error);
         }
         let turn = Turn::new(&program);
-        let mut here = Here { program, turn, interpreter, batch: 0, former: Vec::new() };
+        let (batch, former, now_ms) = (0, Vec::new(), self.now_ms);
+        let mut here = Here { program, turn, interpreter, batch, former, now_ms };
         let before = self.keyspace.effects.take();
         self.keyspace.set_quiet(here.program.caller.no_touch);
         let step = here.interpreter.start(here.program.job());
@@ -151,7 +154,14 @@ impl Shard {
         }
     }
 
-    fn drive(&mut self, here: &mut Here, mut step: Step) -> Progress {
+    fn drive(&mut self, here: &mut Here, step: Step) -> Progress {
+        self.keyspace.set_in_script(true);
+        let progress = self.drive_on(here, step);
+        self.keyspace.set_in_script(false);
+        progress
+    }
+
+    fn drive_on(&mut self, here: &mut Here, mut step: Step) -> Progress {
         loop {
             let ask = match step {
                 Step::Done(done, bytes) => {
@@ -292,8 +302,9 @@ impl Shard {
         let has_whole = self.shards() == 1 || here.program.keys == 0;
         let running = here.announce(self, has_whole);
         self.scripts_aside += 1;
-        self.queues.spawn(go_on(me, here, made, running, lock, task));
-        Ok(Outcome::Silent)
+        let aside = Aside { running, lock, began: self.measure.began() };
+        self.queues.spawn(go_on(me, here, made, aside, task));
+        Ok(Outcome::Aside)
     }
 
     /// What a run that was set aside has changed: replies about it wait for the batch that is open now.
@@ -364,29 +375,37 @@ pub(super) async fn give_way(shard: &ShardRef, running: &Running, turn: &Turn) -
     Answer::Nothing
 }
 
+/// What a run has that was set aside.
+struct Aside {
+    running: Arc<Running>,
+    lock: Option<LockId>,
+    /// When its call began.
+    began: u64,
+}
+
 async fn go_on(
     me: ShardRef,
     mut here: Here,
     mut made: Effects,
-    running: Arc<Running>,
-    lock: Option<LockId>,
+    aside: Aside,
     mut task: Option<Pin<Box<dyn Future<Output = Tree>>>>,
 ) {
     loop {
         let answer = match task.take() {
             Some(task) => Answer::Reply(task.await),
-            None => give_way(&me, &running, &here.turn).await,
+            None => give_way(&me, &aside.running, &here.turn).await,
         };
         let progress = me.borrow_mut().drive_aside(&mut here, &mut made, answer);
         match progress {
             Progress::Tick => {}
             Progress::Later(next) => task = Some(next),
             Progress::Done(done) => {
-                return me.borrow_mut().end_aside(here, done, &made, &running, lock);
+                return me.borrow_mut().end_aside(here, done, &made, &aside);
             }
             Progress::NeedsWhole => {
-                let program = me.borrow_mut().give_up_aside(here, &running, lock);
-                return super::held::run(me, program).await;
+                let began = aside.began;
+                let program = me.borrow_mut().give_up_aside(here, &aside);
+                return super::held::run(me, program, began).await;
             }
         }
     }
@@ -395,41 +414,32 @@ async fn go_on(
 impl Shard {
     fn drive_aside(&mut self, here: &mut Here, made: &mut Effects, answer: Answer) -> Progress {
         std::mem::swap(&mut self.keyspace.effects, made);
+        let now_ms = std::mem::replace(&mut self.now_ms, here.now_ms);
         self.keyspace.set_quiet(here.program.caller.no_touch);
         let step = here.interpreter.answer(answer);
         let progress = self.drive(here, step);
+        self.now_ms = now_ms;
         std::mem::swap(&mut self.keyspace.effects, made);
         progress
     }
 
-    fn end_aside(
-        &mut self,
-        here: Here,
-        done: Done,
-        made: &Effects,
-        running: &Arc<Running>,
-        lock: Option<LockId>,
-    ) {
-        self.shared.running.remove(running);
+    fn end_aside(&mut self, here: Here, done: Done, made: &Effects, aside: &Aside) {
+        self.shared.running.remove(&aside.running);
         self.scripts_aside -= 1;
-        let conn = here.program.caller.conn;
+        let program = here.program.clone();
         self.note_changes(made);
         let (tree, batch) = self.end_here(here, done, made);
-        self.serve_blocked(lock);
-        lock.into_iter().for_each(|lock| self.unlock(lock));
-        self.finish(conn, &tree, batch);
+        self.note_program(&program, aside.began, &tree);
+        self.serve_blocked(aside.lock);
+        aside.lock.into_iter().for_each(|lock| self.unlock(lock));
+        self.finish(program.caller.conn, &tree, batch);
     }
 
-    fn give_up_aside(
-        &mut self,
-        here: Here,
-        running: &Arc<Running>,
-        lock: Option<LockId>,
-    ) -> Program {
-        self.shared.running.remove(running);
+    fn give_up_aside(&mut self, here: Here, aside: &Aside) -> Program {
+        self.shared.running.remove(&aside.running);
         self.scripts_aside -= 1;
         let program = self.undo_here(here);
-        lock.into_iter().for_each(|lock| self.unlock(lock));
+        aside.lock.into_iter().for_each(|lock| self.unlock(lock));
         program
     }
 }

@@ -32,7 +32,12 @@ impl<'a> Reader<'a> {
     }
 
     fn tree(&mut self) -> Option<Tree> {
-        let (kind, text) = self.line()?;
+        let (mut kind, mut text) = self.line()?;
+        while kind == b'|' {
+            // Scripts are not shown attributes.
+            self.items(text, 2)?;
+            (kind, text) = self.line()?;
+        }
         Some(match kind {
             b'+' => Tree::Simple(text.to_owned()),
             b'-' => Tree::Error(Error::owned(text.to_owned())),
@@ -68,5 +73,6 @@ mod tests {
         let map = Tree::Map(vec![Tree::Simple("k".into()), Tree::Null]);
         assert_eq!(tree, Tree::Array(vec![Tree::Int(1), Tree::Bulk(b"ab".to_vec()), map]));
         assert_eq!(read(b"$5\r\nab"), Tree::Null);
+        assert_eq!(read(b"|1\r\n+a\r\n*1\r\n:1\r\n+real\r\n"), Tree::Simple("real".into()));
     }
 }

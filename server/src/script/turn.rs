@@ -265,7 +265,7 @@ impl Shard {
         }
         match outcome {
             Ok(Outcome::Later(task)) => HostReply::Later(task),
-            Ok(Outcome::Done | Outcome::Failed | Outcome::Silent) => {
+            Ok(Outcome::Done | Outcome::Failed | Outcome::Silent | Outcome::Aside) => {
                 HostReply::Tree(reply::read(&bytes))
             }
             Err(error) => {

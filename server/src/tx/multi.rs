@@ -250,7 +250,7 @@ impl Shard {
         let me = self.me().ok_or(Error::text("ERR the server is shutting down"))?;
         self.stats.transactions += 1;
         conn.stand_by_task();
-        let (id, args) = (conn.id, ArgBuf::from(args));
+        let (id, args, began) = (conn.id, ArgBuf::from(args), self.measure.began());
         let mut keys: Vec<LentKey> = Vec::new();
         let mut whole = false;
         for Queued { entry, args, db } in &queue.commands {
@@ -278,11 +278,12 @@ impl Shard {
             let mut this = me.borrow_mut();
             this.unwatch(&tx);
             if let Some(exec) = this.table.find(b"exec") {
+                this.note_call_counted(exec, began, false);
                 this.show_of(id, exec, None, args.as_args());
             }
             this.finish_raw(id, &bytes, batch);
         });
-        Ok(Outcome::Silent)
+        Ok(Outcome::Aside)
     }
 }
 
@@ -328,7 +329,12 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
                 this.show_of(id, entry, Some(*db), args);
             }
             Run::Host(_) if is_script(entry) => {
+                let began = shard.borrow().measure.now();
                 let tree = run_script(&mut held, id, *db, args).await;
+                let mut this = shard.borrow_mut();
+                this.note_call_counted(entry, began, tree.as_error().is_some());
+                this.remember_of(id, entry, args, crate::cmd::reply_bytes(&tree));
+                drop(this);
                 tree.write_to(&mut RespReply::new(&mut bytes, resp3));
             }
             Run::Host(run) => {
@@ -406,7 +412,7 @@ async fn run_host(shard: &ShardRef, id: ConnId, run: crate::cmd::Run, args: Args
         this.conns.put_back(conn);
         match outcome {
             Ok(Outcome::Later(task)) => task,
-            Ok(Outcome::Done | Outcome::Failed | Outcome::Silent) => {
+            Ok(Outcome::Done | Outcome::Failed | Outcome::Silent | Outcome::Aside) => {
                 return HostReply::Bytes(bytes);
             }
             Err(error) => return HostReply::Tree(Tree::Error(error)),

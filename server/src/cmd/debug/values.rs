@@ -95,8 +95,9 @@ pub(super) fn object(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Err
 impl Shard {
     fn object_line(&mut self, db: usize, key: &[u8]) -> Option<String> {
         let now_ms = self.now_ms;
-        let idle = self.keyspace.db(db, now_ms, Mode::Live).idle_seconds(key);
-        let mut db = self.keyspace.db(db, now_ms, Mode::Live);
+        // It shows a key whose time is up as long as it is there.
+        let idle = self.keyspace.db(db, now_ms, Mode::Replay).idle_seconds(key);
+        let mut db = self.keyspace.db(db, now_ms, Mode::Replay);
         let entry = db.peek(key)?;
         let value = entry.value();
         let mut out = ringstone_engine::serial::RdbWriter::default();

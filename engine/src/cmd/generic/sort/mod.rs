@@ -180,8 +180,8 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>, mut options: Options<'_>) -> CmdResult
     let (mut elements, is_set) = load(&mut ctx.db, args.at(1))?;
     ctx.db.close_list(args.at(1));
     let mut unsorted = options.by.is_some_and(|by| !by.contains(&b'*'));
-    if unsorted && is_set && options.store.is_some() {
-        // A set has no order of its own, and what is stored must not depend on chance.
+    if unsorted && is_set && (options.store.is_some() || ctx.db.is_in_script()) {
+        // A set has no order of its own, and neither what is stored nor what a script gets may depend on chance.
         (unsorted, options.alpha, options.by) = (false, true, None);
     }
     if !unsorted {
