@@ -1,17 +1,54 @@
-//! A growable byte buffer whose first byte lies on a block boundary, as direct I/O wants it.
+//! A growable byte buffer whose first byte lies on a block boundary, as direct I/O wants it; its bytes may be a file's.
 //!
 //! Invariant: the bytes move only when the buffer grows; moving the value itself leaves its bytes (and pointers the
 //! kernel holds) in place.
 
 use super::BLOCK_BYTES;
+use super::map::MappedMut;
 
 /// The buffer.
 #[derive(Debug, Default)]
 pub struct AlignedBuf {
-    /// Longer than needed by a block, so that an aligned start can be found in it.
-    storage: Vec<u8>,
+    storage: Storage,
     start: usize,
     len: usize,
+}
+
+#[derive(Debug)]
+enum Storage {
+    /// Longer than needed by a block, so that an aligned start can be found in it.
+    Heap(Vec<u8>),
+    /// A whole file.
+    Mapped(MappedMut),
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Storage::Heap(Vec::new())
+    }
+}
+
+impl Storage {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Storage::Heap(bytes) => bytes,
+            Storage::Mapped(map) => map.bytes(),
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Storage::Heap(bytes) => bytes,
+            Storage::Mapped(map) => map.bytes_mut(),
+        }
+    }
+}
+
+impl From<MappedMut> for AlignedBuf {
+    /// An empty buffer over a file's bytes. It must not grow above its capacity: then it would be the file's no longer.
+    fn from(map: MappedMut) -> Self {
+        AlignedBuf { storage: Storage::Mapped(map), start: 0, len: 0 }
+    }
 }
 
 impl AlignedBuf {
@@ -19,7 +56,7 @@ impl AlignedBuf {
     pub fn with_capacity(capacity: usize) -> Self {
         let storage = vec![0; capacity.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES];
         let start = storage.as_ptr().align_offset(BLOCK_BYTES).min(BLOCK_BYTES);
-        AlignedBuf { storage, start, len: 0 }
+        AlignedBuf { storage: Storage::Heap(storage), start, len: 0 }
     }
 
     /// Bytes in use.
@@ -34,24 +71,24 @@ impl AlignedBuf {
 
     /// Bytes that fit without growing.
     pub fn capacity(&self) -> usize {
-        self.storage.len().saturating_sub(self.start)
+        self.storage.bytes().len().saturating_sub(self.start)
     }
 
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
-        self.storage.get(self.start..self.start + self.len).unwrap_or_default()
+        self.storage.bytes().get(self.start..self.start + self.len).unwrap_or_default()
     }
 
     /// The bytes, to be changed.
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        self.storage.get_mut(self.start..self.start + self.len).unwrap_or_default()
+        self.storage.bytes_mut().get_mut(self.start..self.start + self.len).unwrap_or_default()
     }
 
     /// Appends bytes.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         let at = self.start + self.len;
-        if let Some(place) = self.storage.get_mut(at..at + bytes.len()) {
+        if let Some(place) = self.storage.bytes_mut().get_mut(at..at + bytes.len()) {
             place.copy_from_slice(bytes);
             self.len += bytes.len();
         }
@@ -66,7 +103,7 @@ impl AlignedBuf {
     pub fn pad(&mut self, zeros: usize) {
         self.reserve(zeros);
         let at = self.start + self.len;
-        if let Some(place) = self.storage.get_mut(at..at + zeros) {
+        if let Some(place) = self.storage.bytes_mut().get_mut(at..at + zeros) {
             place.fill(0);
             self.len += zeros;
         }
@@ -89,7 +126,9 @@ impl AlignedBuf {
         if wanted > self.capacity() {
             let mut grown =
                 AlignedBuf::with_capacity(wanted.max(self.capacity().saturating_mul(2)));
-            if let Some(place) = grown.storage.get_mut(grown.start..grown.start + self.len) {
+            let start = grown.start;
+            let whole = grown.storage.bytes_mut();
+            if let Some(place) = whole.get_mut(start..start + self.len) {
                 place.copy_from_slice(self.as_slice());
                 grown.len = self.len;
             }

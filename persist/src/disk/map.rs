@@ -1,6 +1,8 @@
-//! Whole files as memory, for loading: no copy, and as many readers at once as there are threads.
+//! Whole files as memory: for loading, without a copy and with as many readers at once as there are threads; and for the
+//! log's stages, whose bytes are to outlive the process.
 //!
-//! Invariant: read-only, and only while starting up or importing. Never on a serving shard: a page fault would stall it.
+//! Invariant: what is mapped for reading is so only while starting up or importing: a page fault would stall a shard.
+//! Invariant: what is mapped for writing has its place on the disk before, so that no page fault can need space.
 #![allow(unsafe_code, reason = "mapping a file is unsafe by nature; it happens here only")]
 
 use std::fs::File;
@@ -30,5 +32,40 @@ impl MappedFile {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()
+    }
+}
+
+/// A file's bytes, to be changed: each change is in the page cache at once.
+#[derive(Debug)]
+pub struct MappedMut(memmap2::MmapMut);
+
+/// File systems that write a page where it lies, so that a fault of a page with a place on the disk cannot fail for want of
+/// space: ext2 to ext4, XFS, tmpfs, and the layers of containers above them.
+const IN_PLACE: &[i64] = &[0xef53, 0x5846_5342, 0x0102_1994, 0x794c_7630];
+
+impl MappedMut {
+    /// Maps a file whose bytes were all written before and are durable. Refused on file systems that are not known to write in
+    /// place.
+    pub fn new(file: &File) -> io::Result<MappedMut> {
+        #[expect(clippy::useless_conversion, reason = "the type differs between architectures")]
+        let kind = i64::from(rustix::fs::fstatfs(file)?.f_type);
+        if !IN_PLACE.contains(&kind) {
+            let text = format!("a file system of kind {kind:#x} may need space for each write");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+        // SAFETY: the file is the log's own stage, which this process has just made and nobody else writes or cuts; whoever
+        // runs a server on this directory keeps to that, as for every file of the log.
+        let map = unsafe { memmap2::MmapMut::map_mut(file)? };
+        // Brings the pages in and keeps them there. Where the limit does not allow it they may have to be read again.
+        let _ = map.lock();
+        Ok(MappedMut(map))
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
     }
 }

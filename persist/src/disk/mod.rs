@@ -13,6 +13,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use aligned::AlignedBuf;
 pub use std_disk::StdDisk;
 
 /// Size in bytes of the blocks in which direct I/O reads and writes.
@@ -56,6 +57,12 @@ pub trait Disk {
     /// Extends the file to `len` bytes with its space reserved where the disk can do that.
     async fn allocate(&self, file: &Self::File, len: u64) -> io::Result<()> {
         self.set_len(file, len).await
+    }
+
+    /// The bytes of a file whose length is `len`, all written and durable, as an empty buffer: what is put into it is in the
+    /// file as a write would be. The default has a buffer of its own, whose bytes the disk must fetch for itself.
+    async fn map(&self, _file: &Self::File, len: usize) -> io::Result<AlignedBuf> {
+        Ok(AlignedBuf::with_capacity(len))
     }
 
     /// Writes all of `buf`, however often the disk writes short.

@@ -8,6 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::Disk;
+use super::aligned::AlignedBuf;
+use super::map::MappedMut;
 
 /// The real disk.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +38,9 @@ impl Disk for StdDisk {
     }
     async fn sync_data(&self, file: &File) -> io::Result<()> {
         file.sync_data()
+    }
+    async fn map(&self, file: &File, _len: usize) -> io::Result<AlignedBuf> {
+        MappedMut::new(file).map(AlignedBuf::from)
     }
     async fn sync_all(&self, file: &File) -> io::Result<()> {
         file.sync_all()

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Watermarks::take_gsn ──> LogWriter::push ──> group ──> WriteRequest ──> write_done ──> Watermarks::publish
-//!                                                  └─ everysec, no: stage file, from which a kill is survived
+//!                                                  └─ everysec, no: in a stage file's memory, from which a kill is survived
 //!   MANIFEST ──┐
 //!   segments ──┴─> recover ──> Recovered: base and its cut, then frames cut+1..=G in GSN order
 //! ```
@@ -34,7 +34,7 @@ pub use scan::{SegmentScan, scan_segment};
 pub use segment::{Preparation, SegmentId, SegmentKind, prepare_segment};
 pub use stage::{StagePreparation, prepare_stage, stage_file_name};
 pub use watermark::Watermarks;
-pub use writer::{Health, LogWriter, PushError, StageWrite, WriteRequest, WriterOptions};
+pub use writer::{Health, LogWriter, PushError, WriteRequest, WriterOptions};
 
 /// When the log is synced, `appendfsync` in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,17 +7,18 @@ use std::io;
 
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed};
 use super::recovery::Recovered;
-use super::{FrameKind, SegmentId};
+use super::{LogId, FrameKind, SegmentId};
 use crate::disk::Disk;
 
 /// How far ahead a segment is read.
 const AHEAD_BYTES: usize = 128 << 10;
 
-/// Where a frame is: index of its segment, and offset.
+/// Where a frame is: index of its segment, and offset; and what it is sealed for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) segment: usize,
     pub(super) offset: u64,
+    pub(super) sealed_for: SegmentId,
 }
 
 /// A frame to be applied.
@@ -50,7 +51,9 @@ pub struct Replay<'a, D: Disk> {
 struct Cursor<F> {
     file: F,
     id: SegmentId,
-    seed: FrameSeed,
+    log: LogId,
+    /// Of the frame that was read last.
+    seed: (SegmentId, FrameSeed),
     /// How much is read at once: no more than the file has.
     ahead_bytes: usize,
     at: u64,
@@ -75,7 +78,7 @@ impl<'a, D: Disk> Replay<'a, D> {
             self.open.insert(place.segment, cursor);
         }
         let Some(cursor) = self.open.get_mut(&place.segment) else { return Ok(None) };
-        let header = cursor.read(disk, place.offset, &mut self.payload).await?;
+        let header = cursor.read(disk, &place, &mut self.payload).await?;
         let left = self.left.entry(place.segment).or_insert(1);
         *left -= 1;
         if *left == 0 {
@@ -93,9 +96,10 @@ impl<'a, D: Disk> Replay<'a, D> {
     async fn open_segment(&self, disk: &D, segment: usize) -> io::Result<Cursor<D::File>> {
         let id = self.recovered.segments.get(segment).ok_or(io::ErrorKind::NotFound)?.id;
         let file = disk.open(&self.recovered.dir.join(id.file_name())).await?;
-        let seed = FrameSeed::new(&self.recovered.manifest.log, id);
+        let log = self.recovered.manifest.log;
+        let seed = (id, FrameSeed::new(&log, id));
         let len = usize::try_from(disk.len(&file).await?).unwrap_or(AHEAD_BYTES);
-        Ok(Cursor { file, id, seed, ahead_bytes: len.min(AHEAD_BYTES), at: 0, buf: Vec::new() })
+        Ok(Cursor { file, id, log, seed, ahead_bytes: len.min(AHEAD_BYTES), at: 0, buf: Vec::new() })
     }
 }
 
@@ -103,10 +107,13 @@ impl<F> Cursor<F> {
     async fn read<D: Disk<File = F>>(
         &mut self,
         disk: &D,
-        offset: u64,
+        place: &Place,
         payload: &mut Vec<u8>,
     ) -> io::Result<FrameHeader> {
-        let seed = self.seed.clone();
+        if self.seed.0 != place.sealed_for {
+            self.seed = (place.sealed_for, FrameSeed::new(&self.log, place.sealed_for));
+        }
+        let (offset, seed) = (place.offset, self.seed.1.clone());
         let bytes = self.peek(disk, offset, FRAME_HEADER_BYTES).await?;
         let header = FrameHeader::decode(bytes, &seed).ok_or_else(|| self.changed(offset))?;
         // The scan saw the whole payload in the file, so its length is no mere claim.

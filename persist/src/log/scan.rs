@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, FrameSeed};
 use super::segment::{HeaderError, SEGMENT_HEADER_BYTES, check_header};
+use super::stage::group_in;
 use super::{LogId, SegmentId, SegmentKind};
 use crate::disk::{BLOCK_BYTES, Disk};
 
@@ -29,6 +30,8 @@ pub struct FrameEntry {
     pub payload_crc: u32,
     /// The epoch in which it was written.
     pub epoch: u32,
+    /// The segment that it is sealed for: the file's own, or a stage's number.
+    pub sealed_for: SegmentId,
 }
 
 impl FrameEntry {
@@ -74,7 +77,7 @@ pub async fn scan_segment<D: Disk>(
         Ok((kind, made_len)) => (Some(kind), made_len, None),
         Err(error) => (None, 0, Some(error)),
     };
-    let seed = FrameSeed::new(log, id);
+    let mut seals = Seals { log, own: (id, FrameSeed::new(log, id)), group: None, looked_to: 1 };
     let start = SEGMENT_HEADER_BYTES as u64;
     let mut scan = SegmentScan {
         id,
@@ -88,9 +91,10 @@ pub async fn scan_segment<D: Disk>(
     };
     let mut at = start;
     while let Some(offset) = window.next_magic(at).await? {
-        match window.frame(offset, &seed, id).await? {
+        let group_at = seals.look_to(&mut window, offset).await?;
+        match window.frame(offset, &seals).await? {
             Some(frame) => {
-                if offset != at && !window.is_padding(at, offset).await? {
+                if offset != at && !window.is_padding(at, group_at.unwrap_or(offset)).await? {
                     scan.holes.push(at);
                 }
                 at = frame.end();
@@ -99,7 +103,7 @@ pub async fn scan_segment<D: Disk>(
             }
             None => {
                 // Look on from the next byte, without moving the end of what is valid.
-                match window.resync(offset + 1, &seed, id).await? {
+                match window.resync(offset + 1, &mut seals).await? {
                     Some(found) => {
                         scan.holes.push(at);
                         at = found;
@@ -116,6 +120,39 @@ pub async fn scan_segment<D: Disk>(
     let left = !id.is_of_stage();
     scan.tail_bytes = left && window.peek(scan.end, tail_len).await?.iter().any(|byte| *byte != 0);
     Ok(scan)
+}
+
+/// What frames may be sealed with.
+struct Seals<'a> {
+    log: &'a LogId,
+    own: (SegmentId, FrameSeed),
+    /// The stage whose group was met last.
+    group: Option<(SegmentId, FrameSeed)>,
+    /// Blocks before this one were looked at for a group's beginning.
+    looked_to: u64,
+}
+
+impl Seals<'_> {
+    /// Looks for beginnings of groups in the blocks before `offset`; gives the last one's offset if a frame right behind it is
+    /// the group's first.
+    async fn look_to<D: Disk>(
+        &mut self,
+        window: &mut Window<'_, D>,
+        offset: u64,
+    ) -> io::Result<Option<u64>> {
+        let block_bytes = BLOCK_BYTES as u64;
+        let mut first_of = None;
+        while (self.looked_to + 1) * block_bytes <= offset {
+            let at = self.looked_to * block_bytes;
+            self.looked_to += 1;
+            let found = group_in(window.peek(at, BLOCK_BYTES).await?, self.log, self.own.0);
+            if let Some(stage) = found {
+                self.group = Some((stage, FrameSeed::new(self.log, stage)));
+                first_of = (at + block_bytes == offset).then_some(at);
+            }
+        }
+        Ok(first_of)
+    }
 }
 
 /// A stretch of the file in memory.
@@ -163,12 +200,12 @@ impl<D: Disk> Window<'_, D> {
     async fn resync(
         &mut self,
         from: u64,
-        seed: &FrameSeed,
-        id: SegmentId,
+        seals: &mut Seals<'_>,
     ) -> io::Result<Option<u64>> {
         let mut at = from;
         while let Some(offset) = self.next_magic(at).await? {
-            if self.frame(offset, seed, id).await?.is_some() {
+            seals.look_to(self, offset).await?;
+            if self.frame(offset, seals).await?.is_some() {
                 return Ok(Some(offset));
             }
             at = offset + 1;
@@ -180,11 +217,12 @@ impl<D: Disk> Window<'_, D> {
     async fn frame(
         &mut self,
         offset: u64,
-        seed: &FrameSeed,
-        id: SegmentId,
+        seals: &Seals<'_>,
     ) -> io::Result<Option<FrameEntry>> {
         let bytes = self.peek(offset, FRAME_HEADER_BYTES).await?;
-        let Some(header) = FrameHeader::decode(bytes, seed) else { return Ok(None) };
+        let mut all = seals.group.iter().chain([&seals.own]);
+        let sealed = all.find_map(|(id, seed)| Some((*id, FrameHeader::decode(bytes, seed)?)));
+        let Some((sealed_for, header)) = sealed else { return Ok(None) };
         let frame = FrameEntry {
             gsn: header.gsn,
             durable_gsn: header.durable_gsn,
@@ -192,8 +230,9 @@ impl<D: Disk> Window<'_, D> {
             payload_len: header.payload_len,
             payload_crc: header.payload_crc,
             epoch: header.epoch,
+            sealed_for,
         };
-        if header.shard != id.shard || frame.end() > self.len {
+        if header.shard != sealed_for.shard || frame.end() > self.len {
             return Ok(None);
         }
         let mut hasher = crc32fast::Hasher::new();

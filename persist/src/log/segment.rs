@@ -21,7 +21,12 @@ pub const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 /// The usual size of a segment in bytes.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 16 << 20;
 
-const MAGIC: [u8; 4] = *b"RSEG";
+/// A segment's first bytes.
+pub(super) const MAGIC: [u8; 4] = *b"RSEG";
+/// The end of a stage's first block: which segment the group goes to.
+pub(super) const STAMP_BYTES: usize = 16;
+/// Where it begins.
+pub(super) const STAMP_AT: usize = SEGMENT_HEADER_BYTES - STAMP_BYTES;
 const VERSION: u16 = 1;
 /// How much is zero-filled with one write.
 const ZEROS_BYTES: usize = 256 << 10;
@@ -196,7 +201,10 @@ pub fn check_header(
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(field(0, 8));
     hasher.update(&[0; 4]);
-    hasher.update(field(12, SEGMENT_HEADER_BYTES - 12));
+    hasher.update(field(12, STAMP_AT - 12));
+    // A stage's header is complete without the stamp that it gets on its way into a segment.
+    let stamped = number(6, 2) == SegmentKind::Buffered as u64;
+    hasher.update(if stamped { &[0; STAMP_BYTES] } else { field(STAMP_AT, STAMP_BYTES) });
     if field(0, 4) != MAGIC || number(8, 4) != u64::from(hasher.finalize()) {
         return Err(HeaderError::Damaged);
     }

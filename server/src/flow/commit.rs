@@ -3,7 +3,7 @@
 //! ```text
 //!   effects ─ close ─> GSN ─> LogWriter ─> disk ─> watermark ─> released ─> replies leave
 //!                                 through the ring, several groups in flight; in `everysec` and `no`
-//!                                 once they are large or old, and here and now into a stage file
+//!                                 once they are large or old; until then they are in a stage's memory
 //! ```
 //!
 //! Invariant: no reply leaves before its batch is released, and a batch is released when every GSN up to its own is written
@@ -15,18 +15,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringstone_engine::{Error, Keyspace};
+use ringstone_persist::disk::aligned::AlignedBuf;
 use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::log::writer::Ticket;
 use ringstone_persist::log::{
-    FrameKind, Health, LogWriter, SegmentId, StageWrite, SyncMode, WriteRequest, prepare_segment,
-    prepare_stage, stage_file_name,
+    FrameKind, Health, LogWriter, SegmentId, StagePreparation, SyncMode, WriteRequest,
+    prepare_segment, prepare_stage,
 };
 
 use super::intake::kind;
 use crate::conn::{BatchId, ConnId};
 use crate::map::Map;
 use crate::msg::Msg;
-use crate::rt::file::{LogFile, StageFile};
+use crate::rt::file::LogFile;
 use crate::rt::ring::{Completion, Token};
 use crate::shard::Shard;
 use crate::shared::Saving;
@@ -64,8 +65,6 @@ struct Log {
     writer: LogWriter,
     dir: PathBuf,
     files: Map<SegmentId, LogFile>,
-    /// By their numbers.
-    stages: Map<u32, StageFile>,
     in_flight: Map<u64, WriteRequest>,
     /// Nothing more goes into it; what is in it is still made durable.
     is_ending: bool,
@@ -95,8 +94,8 @@ impl Commit {
     fn begin_log(&mut self, writer: LogWriter, dir: PathBuf, shards: usize) {
         self.tracks_reads = shards > 1 || writer.mode() == SyncMode::Always;
         self.recent = vec![0; RECENT].into_boxed_slice();
-        let (files, stages, in_flight) = (Map::default(), Map::default(), Map::default());
-        self.log = Some(Log { writer, dir, files, stages, in_flight, is_ending: false });
+        let (files, in_flight) = (Map::default(), Map::default());
+        self.log = Some(Log { writer, dir, files, in_flight, is_ending: false });
     }
 
     /// Gives a log to begin with the next snapshot's cut; `None` takes it back.
@@ -328,24 +327,11 @@ impl Shard {
 
     fn drive_log(&mut self) -> bool {
         let Some(log) = &mut self.commit.log else { return false };
-        let index = u32::try_from(self.index).unwrap_or(u32::MAX);
         let mut worked = false;
-        while let Some(StageWrite { stage, offset, bytes, .. }) = log.writer.next_staged() {
-            let result = match open_once(&mut log.stages, stage, || {
-                StageFile::open(&log.dir.join(stage_file_name(index, stage)))
-            }) {
-                Ok(file) => file.write_all_at(bytes, offset).map(|()| bytes.len()),
-                Err(e) => Err(e),
-            };
-            log.writer.staged(result);
-            worked = true;
-        }
         while let Some(request) = log.writer.next_write() {
             worked = true;
             let token = Token::new(kind::LOG_WRITE, request.ticket.to_u64());
-            match open_once(&mut log.files, request.segment, || {
-                LogFile::open(&log.dir.join(request.segment.file_name()))
-            }) {
+            match open_segment(&mut log.files, &log.dir, request.segment) {
                 Ok(file) => {
                     self.net.write_at(file.fd(), request.bytes(), request.offset, token);
                     log.in_flight.insert(request.ticket.to_u64(), request);
@@ -379,7 +365,7 @@ impl Shard {
             let (dir, back) = (log.dir.clone(), Arc::clone(shared));
             shared.helper.run(move || {
                 let result = block_on(prepare_stage(&StdDisk, &dir, &job));
-                back.post(index, move |shard| shard.on_stage_prepared(job.stage, result));
+                back.post(index, move |shard| shard.on_stage_prepared(&job, result));
             });
         }
         while let Some(old) = log.writer.next_removal() {
@@ -407,7 +393,7 @@ impl Shard {
         }
     }
 
-    fn on_stage_prepared(&mut self, stage: u32, result: std::io::Result<()>) {
+    fn on_stage_prepared(&mut self, job: &StagePreparation, result: std::io::Result<AlignedBuf>) {
         let Some(log) = &mut self.commit.log else { return };
         if let Err(e) = &result {
             tracing::warn!(
@@ -415,9 +401,7 @@ impl Shard {
                 log.dir.display()
             );
         }
-        // A new log may have begun meanwhile, with files of the same names.
-        log.stages.remove(&stage);
-        log.writer.stage_prepared(stage, result);
+        log.writer.stage_prepared(job, result);
     }
 
     pub(crate) fn on_log_written(&mut self, completion: Completion) {
@@ -507,15 +491,14 @@ fn log_is_written(commit: &Commit) -> bool {
     commit.log.as_ref().is_some_and(|log| log.writer.written_below().is_none())
 }
 
-/// The file under `key`, opened when it is asked for the first time.
-fn open_once<K: Copy + Eq + std::hash::Hash, F>(
-    files: &mut Map<K, F>,
-    key: K,
-    open: impl FnOnce() -> std::io::Result<F>,
-) -> std::io::Result<&mut F> {
+fn open_segment<'a>(
+    files: &'a mut Map<SegmentId, LogFile>,
+    dir: &std::path::Path,
+    segment: SegmentId,
+) -> std::io::Result<&'a LogFile> {
     use hashbrown::hash_map::Entry;
-    match files.entry(key) {
+    match files.entry(segment) {
         Entry::Occupied(open) => Ok(open.into_mut()),
-        Entry::Vacant(vacant) => Ok(vacant.insert(open()?)),
+        Entry::Vacant(vacant) => Ok(vacant.insert(LogFile::open(&dir.join(segment.file_name()))?)),
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc;
 
@@ -28,20 +28,6 @@ impl LogFile {
     /// The descriptor, for ring requests.
     pub fn fd(&self) -> RawFd {
         self.0.as_raw_fd()
-    }
-}
-
-/// An open stage of the log.
-pub struct StageFile(File);
-
-impl StageFile {
-    /// Opens a prepared stage.
-    pub fn open(path: &Path) -> io::Result<StageFile> {
-        OpenOptions::new().write(true).open(path).map(StageFile)
-    }
-    /// Writes into the page cache, at once.
-    pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
     }
 }
 

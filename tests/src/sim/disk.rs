@@ -315,11 +315,20 @@ impl Disk {
         }
     }
 
-    /// A plain write as the kernel does it.
-    pub fn write_buffered(&self, path: &Path, offset: u64, bytes: &[u8]) {
+    /// What a process has changed in a file that is mapped, given the file's beginning as it is now; how many sectors that were.
+    pub fn change_mapped(&self, path: &Path, bytes: &[u8]) -> u64 {
         let inner = &mut *self.inner.borrow_mut();
-        let Some(inode) = inner.live.get(&text(path)).copied() else { return };
-        inner.inode(inode).write(offset as usize, bytes);
+        let Some(inode) = inner.live.get(&text(path)).copied() else { return 0 };
+        let inode = inner.inode(inode);
+        let mut changed = 0;
+        for (sector, new) in bytes.chunks(SECTOR_BYTES).enumerate() {
+            let at = sector * SECTOR_BYTES;
+            if inode.cache.get(at..at + new.len()) != Some(new) {
+                inode.write(at, new);
+                changed += 1;
+            }
+        }
+        changed
     }
 
     /// A file's bytes, as reads see them.

@@ -41,7 +41,7 @@ pub struct Stats {
     pub faults: u64,
     /// Shards that wrote what had failed into a fresh segment.
     pub failovers: u64,
-    /// Writes into stage files.
+    /// Sectors of stage files that changed.
     pub staged: u64,
     /// Shards that ran out of space.
     pub full: u64,

@@ -133,7 +133,7 @@ impl World {
                 old_segments: recovered.old_segments(shard, shards),
                 segment_bytes: SEGMENT_BYTES,
                 spares: 1,
-                stage_bytes: 5000,
+                stage_bytes: 8192,
                 fault_stage_freed_early: self.mutation == Some(Mutation::StageFreedEarly),
                 pending_bytes_max: 64 << 10,
                 policy: GroupPolicy {
@@ -351,8 +351,9 @@ impl World {
         (0..run.shards.len()).for_each(|shard| self.publish(run, shard));
     }
 
-    fn crash(&mut self, run: Run, crash: Crash) {
+    fn crash(&mut self, mut run: Run, crash: Crash) {
         self.stats.crashes += 1;
+        (0..run.shards.len()).for_each(|shard| self.stage(&mut run, shard));
         let rng = &mut self.rng;
         for shard in &run.shards {
             for request in &shard.writes {

@@ -18,7 +18,7 @@ pub(super) struct InFlight {
     segment: SegmentId,
     offset: u64,
     pub(super) group: Group,
-    buf: Arc<AlignedBuf>,
+    pub(super) buf: Arc<AlignedBuf>,
     /// The frames' bytes, without padding.
     frames_len: usize,
     done: usize,
@@ -41,9 +41,8 @@ impl LogWriter {
             return None;
         }
         let front = self.queue.front()?;
-        let gathers = front.staging.is_some() && !front.is_due;
+        let gathers = front.stage.is_some() && !front.is_due;
         if gathers
-            || front.is_behind()
             || !self.options.policy.may_start(self.in_flight.len(), front.buf.len())
         {
             return None;
@@ -56,8 +55,8 @@ impl LogWriter {
         let frames_len = group.buf.len();
         group.buf.pad_to_block();
         let buf = Arc::new(std::mem::take(&mut group.buf));
-        if self.options.fault_stage_freed_early {
-            self.free_stage(group.staging.as_ref());
+        if let Some(stage) = group.stage.as_ref().filter(|_| self.options.fault_stage_freed_early) {
+            self.free_stage(stage, AlignedBuf::with_capacity(group.buf.capacity()));
         }
         let ticket = self.ticket();
         let write = InFlight {
@@ -121,10 +120,11 @@ impl LogWriter {
     fn finish(&mut self, write: InFlight) {
         self.pending_bytes = self.pending_bytes.saturating_sub(write.frames_len);
         if let Ok(buf) = Arc::try_unwrap(write.buf) {
-            self.reuse(buf);
-        }
-        if !self.options.fault_stage_freed_early {
-            self.free_stage(write.group.staging.as_ref());
+            match &write.group.stage {
+                Some(stage) if self.options.fault_stage_freed_early || stage.is_lost => {}
+                Some(stage) => self.free_stage(stage, buf),
+                None => self.reuse(buf),
+            }
         }
         self.settle_failover();
         if self.in_flight.iter().all(|w| !w.held) {
@@ -162,7 +162,11 @@ impl LogWriter {
         self.failover_through = failed.iter().map(|w| w.group.last_gsn).max();
         for write in failed.into_iter().rev() {
             let mut group = write.group;
-            group.buf = Arc::try_unwrap(write.buf).unwrap_or_else(|shared| shared.copy());
+            group.buf = Arc::try_unwrap(write.buf).unwrap_or_else(|shared| {
+                // Should the kernel's handle still be there: the stage keeps what it has, and is not used again.
+                group.stage.iter_mut().for_each(|stage| stage.is_lost = true);
+                shared.copy()
+            });
             group.buf.truncate(write.frames_len);
             self.queue.push_front(group);
         }

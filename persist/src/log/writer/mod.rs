@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   push ──> queue of groups ── next_write ──> in flight ──> write_done
-//!               └─ everysec, no: next_staged ──> stage file ──> staged; the group starts when it is large or old
+//!               └─ everysec, no: each group in a stage's memory; it starts when it is large or old
 //!   next_preparation ──> helper: prepare_segment ──> spare_ready ──> current segment ──> closed ── retire_below ──> recycled
 //!   next_stage ──> helper: prepare_stage ──> stage_prepared
 //! ```
 //!
-//! After `write_done`, `staged` and `retire_below` the server publishes [`LogWriter::written_below`] and
+//! After `push`, `write_done` and `retire_below` the server publishes [`LogWriter::written_below`] and
 //! [`LogWriter::synced_below`].
 //!
 //! Invariant: GSNs are pushed in rising order; a frame's bytes are kept until it is durable in a segment.
@@ -23,14 +23,13 @@ use std::sync::Arc;
 
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed, seal};
 use super::group::GroupPolicy;
-use super::segment::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN};
-use super::stage::STAGE_BYTES;
+use super::segment::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES};
+use super::stage::{STAGE_BYTES, stamp};
 use super::{FrameKind, LogId, SegmentId, SyncMode};
 use crate::disk::aligned::AlignedBuf;
 use direct::InFlight;
 use segments::Segments;
-pub use stages::StageWrite;
-use stages::{Stages, Staging};
+use stages::{Stage, Stages};
 
 /// Longest frame payload in bytes; above it [`LogWriter::push`] refuses.
 pub const PAYLOAD_BYTES_MAX: usize = 4 << 30;
@@ -69,7 +68,7 @@ pub struct WriterOptions {
     pub spares: usize,
     /// How long a group gathers at most in `everysec`, in milliseconds.
     pub sync_interval_ms: u64,
-    /// Room in a stage file in bytes: how long a group grows at most in `everysec` and `no`.
+    /// Room for frames in a stage file in bytes, whole blocks: how long a group grows at most in `everysec` and `no`.
     pub stage_bytes: usize,
     /// Time before something that failed for want of space is tried again, in milliseconds.
     pub retry_after_ms: u64,
@@ -172,33 +171,37 @@ impl WriteRequest {
 #[derive(Debug)]
 struct Group {
     buf: AlignedBuf,
-    /// Where each frame's header starts.
+    /// Where the header of each frame starts that is not sealed yet.
     frames: Vec<usize>,
     first_gsn: u64,
     last_gsn: u64,
     /// Starts a segment of its own.
     new_segment: bool,
-    /// Where its frames survive a kill meanwhile; without one their replies wait for the segment.
-    staging: Option<Staging>,
+    /// Whose memory `buf` is, so that the frames survive a kill meanwhile; without one their replies wait for the segment.
+    stage: Option<Stage>,
     /// Does not gather any more.
     is_due: bool,
     since_ms: u64,
 }
 
 impl Group {
-    /// Puts the checksums in that belong to `segment`.
+    /// Puts in what says that the group belongs to `segment`: a stage's stamp, or the frames' checksums.
     fn seal(&mut self, log: &LogId, segment: SegmentId) {
-        seal_frames(&mut self.buf, &self.frames, &FrameSeed::new(log, segment));
-    }
-}
-
-/// Puts the checksums of one segment into the headers that start at `frames`.
-fn seal_frames(buf: &mut AlignedBuf, frames: &[usize], seed: &FrameSeed) {
-    let bytes = buf.as_mut_slice();
-    for at in frames {
-        if let Some(header) = bytes.get_mut(*at..) {
-            seal(header, seed);
+        let bytes = self.buf.as_mut_slice();
+        if let Some(stage) = &self.stage {
+            return stamp(bytes, log, stage.id, segment);
         }
+        let seed = FrameSeed::new(log, segment);
+        for at in &self.frames {
+            if let Some(header) = bytes.get_mut(*at..) {
+                seal(header, &seed);
+            }
+        }
+    }
+
+    /// The lowest GSN that a `kill -9` now would lose.
+    fn unwritten_gsn(&self) -> u64 {
+        if self.stage.is_some() { NO_GSN } else { self.first_gsn }
     }
 }
 
@@ -309,15 +312,16 @@ impl LogWriter {
         };
         let len = FRAME_HEADER_BYTES + records.len();
         let group = self.gathering(len);
-        group.frames.push(group.buf.len());
-        group.buf.extend(&header.encode());
+        let mut header = header.encode();
+        match &group.stage {
+            Some(stage) => seal(&mut header, &stage.seed),
+            None => group.frames.push(group.buf.len()),
+        }
+        group.buf.extend(&header);
         group.buf.extend(records);
         if gsn > 0 {
             group.first_gsn = group.first_gsn.min(gsn);
             group.last_gsn = gsn;
-            if let Some(staging) = &mut group.staging {
-                staging.pushed(gsn);
-            }
         }
         self.told_durable_gsn = self.told_durable_gsn.max(durable_gsn);
         self.pending_bytes += len;
@@ -330,16 +334,21 @@ impl LogWriter {
             if let Some(before) = self.queue.back_mut() {
                 before.is_due = true;
             }
-            let buf = self.pool.pop().unwrap_or_else(|| AlignedBuf::with_capacity(len));
             let new_segment = std::mem::take(&mut self.rotate_next);
-            let staging = self.stage_for(FRAME_HEADER_BYTES + len);
+            let (stage, buf) = match self.stage_for(len) {
+                Some((stage, buf)) => (Some(stage), buf),
+                None => {
+                    let pooled = self.pool.pop();
+                    (None, pooled.unwrap_or_else(|| AlignedBuf::with_capacity(len)))
+                }
+            };
             self.queue.push_back(Group {
                 buf,
                 frames: Vec::new(),
                 first_gsn: NO_GSN,
                 last_gsn: 0,
                 new_segment,
-                staging,
+                stage,
                 is_due: false,
                 since_ms: self.now_ms,
             });
@@ -351,14 +360,10 @@ impl LogWriter {
 
     /// Whether a frame of `len` bytes may join the group.
     fn joins(&self, group: &Group, len: usize) -> bool {
-        match &group.staging {
-            None => self.options.policy.may_join(group.buf.len(), len),
-            Some(staging) => {
-                staging.works()
-                    && !group.is_due
-                    && group.buf.len() + len <= self.options.stage_bytes
-            }
+        if group.stage.is_none() {
+            return self.options.policy.may_join(group.buf.len(), len);
         }
+        !group.is_due && group.buf.len() + len <= SEGMENT_HEADER_BYTES + self.options.stage_bytes
     }
 
     /// The lowest GSN pushed that a `kill -9` now would lose (`always`: that is not durable).

@@ -3,7 +3,7 @@
 use super::*;
 use crate::disk::{Disk, StdDisk, block_on};
 use crate::log::{
-    Manifest, RecoverOptions, Recovered, prepare_segment, prepare_stage, recover, stage_file_name,
+    Manifest, RecoverOptions, Recovered, prepare_segment, prepare_stage, recover,
 };
 use std::path::Path;
 
@@ -31,31 +31,18 @@ fn prepare(writer: &mut LogWriter, dir: &Path) {
         writer.spare_ready(job.id);
     }
     while let Some(job) = writer.next_stage() {
-        writer.stage_prepared(job.stage, block_on(prepare_stage(&StdDisk, dir, &job)));
+        writer.stage_prepared(&job, block_on(prepare_stage(&StdDisk, dir, &job)));
     }
-}
-
-fn write_file(dir: &Path, name: &str, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-    let file = block_on(StdDisk.open(&dir.join(name)))?;
-    block_on(StdDisk.write_at(&file, bytes, offset))
 }
 
 fn write(dir: &Path, segment: SegmentId, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-    write_file(dir, &segment.file_name(), offset, bytes)
-}
-
-/// Brings what was pushed into the stages.
-fn stage(writer: &mut LogWriter, dir: &Path) {
-    while let Some(StageWrite { stage, offset, bytes, .. }) = writer.next_staged() {
-        let result = write_file(dir, &stage_file_name(0, stage), offset, bytes);
-        writer.staged(result);
-    }
+    let file = block_on(StdDisk.open(&dir.join(segment.file_name())))?;
+    block_on(StdDisk.write_at(&file, bytes, offset))
 }
 
 fn run(writer: &mut LogWriter, dir: &Path) {
     loop {
         prepare(writer, dir);
-        stage(writer, dir);
         if let Some(request) = writer.next_write() {
             assert_eq!(request.bytes().as_ptr().align_offset(4096), 0);
             let result = write(dir, request.segment, request.offset, request.bytes());
@@ -212,9 +199,6 @@ fn frames_of_everysec_survive_a_kill_before_any_of_them_is_in_a_segment() {
     let mut log = writer(&open(dir.path()), SyncMode::EverySec);
     prepare(&mut log, dir.path());
     (1..=10).for_each(|gsn| push(&mut log, gsn));
-    assert_eq!((log.written_below(), log.synced_below()), (Some(1), Some(1)));
-    assert!(log.next_write().is_none(), "what is not in the stage yet does not start");
-    stage(&mut log, dir.path());
     assert_eq!((log.written_below(), log.synced_below()), (None, Some(1)));
     assert!(log.next_write().is_none(), "the group gathers");
     let recovered = open(dir.path());
@@ -230,7 +214,6 @@ fn a_group_starts_when_it_is_old_and_its_stage_is_used_again() {
     let mut log = writer(&open(dir.path()), SyncMode::EverySec);
     prepare(&mut log, dir.path());
     push(&mut log, 1);
-    stage(&mut log, dir.path());
     log.tick(999);
     assert!(log.next_write().is_none());
     log.tick(1000);
@@ -254,22 +237,57 @@ fn a_group_starts_when_it_is_old_and_its_stage_is_used_again() {
 }
 
 #[test]
-fn a_stage_that_cannot_be_written_makes_replies_wait_for_the_segment() {
+fn without_a_stage_replies_wait_for_the_segment() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = writer(&open(dir.path()), SyncMode::EverySec);
-    prepare(&mut log, dir.path());
+    let job = log.next_stage().unwrap();
+    log.stage_prepared(&job, Err(io::ErrorKind::Unsupported.into()));
+    log.tick(100_000);
+    assert!(log.next_stage().is_none() && log.last_error().unwrap().contains("stage 0"));
     push(&mut log, 1);
-    assert!(log.next_staged().is_some());
-    log.staged(Err(io::Error::other("EIO")));
-    assert!(log.next_staged().is_none() && log.last_error().unwrap().contains("stage 0"));
     assert_eq!((log.health(), log.written_below()), (Health::Ok, Some(1)));
-    let request = log.next_write().unwrap();
-    write(dir.path(), request.segment, request.offset, request.bytes()).unwrap();
-    log.write_done(request.ticket, Ok(request.bytes().len()));
+    run(&mut log, dir.path());
     assert_eq!((log.written_below(), log.synced_below()), (None, None));
     push(&mut log, 2);
     run(&mut log, dir.path());
     assert_eq!(open(dir.path()).gsn, 2);
+}
+
+#[test]
+fn a_stage_made_for_a_log_that_has_ended_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut old = writer(&open(dir.path()), SyncMode::EverySec);
+    let job = old.next_stage().unwrap();
+    let mut new = writer(&open(dir.path()), SyncMode::EverySec);
+    new.stage_prepared(&job, block_on(prepare_stage(&StdDisk, dir.path(), &job)));
+    push(&mut new, 1);
+    assert_eq!(new.written_below(), Some(1));
+}
+
+#[test]
+fn a_group_that_an_earlier_use_left_in_a_segments_file_does_not_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let recovered = open(dir.path());
+    let mut log = writer(&recovered, SyncMode::EverySec);
+    prepare(&mut log, dir.path());
+    push(&mut log, 1);
+    log.request_sync();
+    run(&mut log, dir.path());
+    let first = dir.path().join("s0-1.log");
+    assert_eq!(std::fs::read(&first).unwrap()[4096..4100], *b"RSEG");
+    let copy = |from: &Path, to: &str| {
+        let mut bytes = std::fs::read(dir.path().join(to)).unwrap();
+        bytes[4096..].copy_from_slice(&std::fs::read(from).unwrap()[4096..]);
+        std::fs::write(dir.path().join(to), bytes).unwrap();
+    };
+    copy(&first, "s0-2.log");
+    let scan = |name: u64| {
+        let id = SegmentId { shard: 0, seq: name };
+        let path = dir.path().join(id.file_name());
+        block_on(crate::log::scan_segment(&StdDisk, &path, &recovered.manifest.log, id)).unwrap()
+    };
+    assert_eq!((scan(1).frames.len(), scan(1).holes.len()), (1, 0));
+    assert_eq!(scan(2).frames.len(), 0);
 }
 
 #[test]
@@ -278,7 +296,6 @@ fn after_a_failed_write_of_everysec_the_stage_keeps_what_was_acknowledged() {
     let mut log = writer(&open(dir.path()), SyncMode::EverySec);
     prepare(&mut log, dir.path());
     push(&mut log, 1);
-    stage(&mut log, dir.path());
     log.request_sync();
     let request = log.next_write().unwrap();
     let segment = request.segment;
@@ -315,7 +332,7 @@ fn a_full_disk_in_everysec_keeps_the_bytes_and_tries_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = writer(&open(dir.path()), SyncMode::EverySec);
     while let Some(job) = log.next_stage() {
-        log.stage_prepared(job.stage, Err(io::ErrorKind::StorageFull.into()));
+        log.stage_prepared(&job, Err(io::ErrorKind::StorageFull.into()));
     }
     push(&mut log, 1);
     while let Some(job) = log.next_preparation() {

@@ -21,12 +21,12 @@ impl World {
         if self.rng.percent(10) {
             self.flip_a_bit_that_does_not_matter();
         }
-        while self.rng.percent(25) {
+        while self.rng.percent(35) {
             let operations = self.rng.below(60);
             self.disk.stop_after(Some(operations));
             let shards = 1 + self.rng.below(SHARDS_MAX) as u32;
             if self.rng.percent(50) {
-                self.disk.set_faults(Faults { sync: 2500, space: 500, short: 500 });
+                self.disk.set_faults(Faults { sync: 4000, space: 500, short: 500 });
             }
             match self.recover(shards, power) {
                 Ok((recovered, _)) => self.oracle.settle(recovered.gsn),

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use ringstone_persist::disk::{Disk as _, block_on};
+use ringstone_persist::disk::{BLOCK_BYTES, Disk as _, block_on};
 use ringstone_persist::log::frame::FRAME_HEADER_BYTES;
 use ringstone_persist::log::writer::Ticket;
 use ringstone_persist::log::{
-    SegmentId, StageWrite, SyncMode, prepare_segment, prepare_stage, stage_file_name,
+    SegmentId, SyncMode, prepare_segment, prepare_stage, stage_file_name,
 };
 
 use super::{Job, Run, World, dir};
@@ -43,26 +43,12 @@ impl World {
         self.publish(run, shard);
     }
 
-    /// Writes into stage files, which are in the page cache when the call returns.
-    fn stage(&mut self, run: &mut Run, shard: usize) {
-        let log = &mut run.shards[shard].log;
-        while let Some(StageWrite { stage, segment, offset, bytes }) = log.next_staged() {
-            note_frames(&mut self.oracle, segment, offset, bytes, run.epoch);
-            let result = match self.rng.below(10_000) {
-                n if n < run.io_errors / 4 => Err(io::Error::other("EIO")),
-                n if n < run.io_errors / 2 => Err(io::ErrorKind::StorageFull.into()),
-                n if n < run.io_errors => Ok(self.rng.index(bytes.len() + 1)),
-                _ => Ok(bytes.len()),
-            };
-            if let Ok(len) = &result {
-                let path = dir().join(stage_file_name(shard as u32, stage));
-                self.disk.write_buffered(&path, offset, &bytes[..*len]);
-            }
-            self.stats.staged += u64::from(result.is_ok());
-            log.staged(result);
-            if self.rng.percent(10) {
-                break;
-            }
+    /// Brings what shards wrote into the memory of their stages to where it is anyway: the page cache.
+    pub(super) fn stage(&mut self, run: &mut Run, shard: usize) {
+        for (stage, id, bytes) in run.shards[shard].log.stage_images() {
+            note_frames(&mut self.oracle, id, 0, bytes, run.epoch);
+            let path = dir().join(stage_file_name(shard as u32, stage));
+            self.stats.staged += self.disk.change_mapped(&path, bytes);
         }
     }
 
@@ -129,7 +115,7 @@ impl World {
             }
             Job::Stage(shard, job) => {
                 let result = block_on(prepare_stage(disk, dir(), &job));
-                run.shards[shard].log.stage_prepared(job.stage, result);
+                run.shards[shard].log.stage_prepared(&job, result);
             }
             Job::Remove(id) => drop(block_on(disk.remove(&dir().join(id.file_name())))),
             Job::RemoveBase(name) => drop(block_on(disk.remove(&dir().join(name)))),
@@ -184,13 +170,17 @@ fn note_frames(
     mut bytes: &[u8],
     epoch: u32,
 ) {
-    // After a short write into a stage the rest begins within a frame.
+    // A stage's group begins with a header block, which all of its frames need.
+    let block = bytes.starts_with(b"RSEG").then_some((offset, offset + BLOCK_BYTES as u64));
     while let Some(at) = bytes.windows(4).position(|four| four == b"RFRM") {
         (offset, bytes) = (offset + at as u64, &bytes[at..]);
         let Some(header) = bytes.first_chunk::<FRAME_HEADER_BYTES>() else { break };
         let field = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("8 bytes"));
         let (gsn, len) = (field(32), FRAME_HEADER_BYTES as u64 + field(16));
         oracle.write(segment, epoch, Written { offset, end: offset + len, gsn });
+        if let Some((offset, end)) = block {
+            oracle.write(segment, epoch, Written { offset, end, gsn });
+        }
         offset += len;
         bytes = bytes.get(len as usize..).unwrap_or_default();
     }
