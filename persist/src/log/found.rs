@@ -34,7 +34,9 @@ impl Found {
             let counts =
                 |f: &&FrameEntry| f.gsn > cut && (no_fence || manifest.admits(f.epoch, f.gsn));
             let frames = scan.frames.iter().filter(counts);
-            all.extend(frames.map(|f| (f, scan.id, Place { segment: at, offset: f.offset, sealed_for: f.sealed_for })));
+            all.extend(frames.map(|f| {
+                (f, scan.id, Place { segment: at, offset: f.offset, sealed_for: f.sealed_for })
+            }));
         }
         all.sort_unstable_by_key(|(frame, id, _)| (frame.gsn, *id));
         let location = |(frame, segment, _): &(&FrameEntry, SegmentId, Place)| Location {

@@ -7,7 +7,7 @@ use std::io;
 
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed};
 use super::recovery::Recovered;
-use super::{LogId, FrameKind, SegmentId};
+use super::{FrameKind, LogId, SegmentId};
 use crate::disk::Disk;
 
 /// How far ahead a segment is read.
@@ -99,7 +99,15 @@ impl<'a, D: Disk> Replay<'a, D> {
         let log = self.recovered.manifest.log;
         let seed = (id, FrameSeed::new(&log, id));
         let len = usize::try_from(disk.len(&file).await?).unwrap_or(AHEAD_BYTES);
-        Ok(Cursor { file, id, log, seed, ahead_bytes: len.min(AHEAD_BYTES), at: 0, buf: Vec::new() })
+        Ok(Cursor {
+            file,
+            id,
+            log,
+            seed,
+            ahead_bytes: len.min(AHEAD_BYTES),
+            at: 0,
+            buf: Vec::new(),
+        })
     }
 }
 

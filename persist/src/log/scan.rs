@@ -197,11 +197,7 @@ impl<D: Disk> Window<'_, D> {
     }
 
     /// Where the next *valid* frame starts at or after `from`.
-    async fn resync(
-        &mut self,
-        from: u64,
-        seals: &mut Seals<'_>,
-    ) -> io::Result<Option<u64>> {
+    async fn resync(&mut self, from: u64, seals: &mut Seals<'_>) -> io::Result<Option<u64>> {
         let mut at = from;
         while let Some(offset) = self.next_magic(at).await? {
             seals.look_to(self, offset).await?;
@@ -214,11 +210,7 @@ impl<D: Disk> Window<'_, D> {
     }
 
     /// The frame at `offset`, if it validates with its payload.
-    async fn frame(
-        &mut self,
-        offset: u64,
-        seals: &Seals<'_>,
-    ) -> io::Result<Option<FrameEntry>> {
+    async fn frame(&mut self, offset: u64, seals: &Seals<'_>) -> io::Result<Option<FrameEntry>> {
         let bytes = self.peek(offset, FRAME_HEADER_BYTES).await?;
         let mut all = seals.group.iter().chain([&seals.own]);
         let sealed = all.find_map(|(id, seed)| Some((*id, FrameHeader::decode(bytes, seed)?)));

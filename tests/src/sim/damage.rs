@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ringstone_persist::disk::{Disk as _, block_on};
 use ringstone_persist::log::{
     FrameKind, Health, LogWriter, RecoverOptions, Recovered, SyncMode, Watermarks, WriterOptions,
-    prepare_segment, recover,
+    prepare_segment, prepare_stage, recover,
 };
 
 use super::disk::Disk;
@@ -63,6 +63,7 @@ impl Sample {
             let (log, seq) = (recovered.manifest.log, recovered.next_seq(shard));
             LogWriter::new(WriterOptions {
                 segment_bytes: 24 << 10,
+                stage_bytes: 8 << 10,
                 spares: 1,
                 ..WriterOptions::new(log, shard, recovered.epoch, mode, seq)
             })
@@ -94,6 +95,11 @@ impl Sample {
                 block_on(prepare_segment(&self.disk, Path::new(DIR), &job)).expect("no faults");
                 log.spare_ready(job.id);
             }
+            while let Some(job) = log.next_stage() {
+                let stage = block_on(prepare_stage(&self.disk, Path::new(DIR), &job));
+                log.stage_prepared(&job, stage);
+            }
+            log.request_sync();
             if let Some(request) = log.next_write() {
                 let file = path(&request.segment.file_name());
                 self.disk.write_direct(&file, request.offset, request.bytes(), || true);

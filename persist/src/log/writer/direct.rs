@@ -42,9 +42,7 @@ impl LogWriter {
         }
         let front = self.queue.front()?;
         let gathers = front.stage.is_some() && !front.is_due;
-        if gathers
-            || !self.options.policy.may_start(self.in_flight.len(), front.buf.len())
-        {
+        if gathers || !self.options.policy.may_start(self.in_flight.len(), front.buf.len()) {
             return None;
         }
         let len = (front.buf.len() as u64).next_multiple_of(BLOCK_BYTES as u64);

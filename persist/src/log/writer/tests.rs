@@ -2,9 +2,7 @@
 
 use super::*;
 use crate::disk::{Disk, StdDisk, block_on};
-use crate::log::{
-    Manifest, RecoverOptions, Recovered, prepare_segment, prepare_stage, recover,
-};
+use crate::log::{Manifest, RecoverOptions, Recovered, prepare_segment, prepare_stage, recover};
 use std::path::Path;
 
 const SIZE: u64 = 64 << 10;
