@@ -158,3 +158,50 @@ fn what_scripts_get_of_sets_and_of_the_protocol_is_what_redis_gives_them() {
         assert_eq!(eval(&mut conn, code, &[]).text(), "Some real reply following the attribute");
     }
 }
+
+#[test]
+fn a_script_that_has_to_run_again_leaves_no_second_trace() {
+    for launch in launches() {
+        let redis = launch.binary().is_redis();
+        let (_home, server) = start(launch);
+        let (mut conn, mut listener) = (server.conn(), server.conn());
+        listener.line("SUBSCRIBE news");
+        let keys = ["k0", "k1", "k2", "k3"];
+        for (first, second) in keys.iter().flat_map(|a| keys.iter().map(move |b| (a, b))) {
+            conn.line("FLUSHALL");
+            conn.line(&format!("SET {second} there"));
+            conn.line("CONFIG RESETSTAT");
+            // The second key is not named. Each script is another one, so that nothing is known of it.
+            let code = format!(
+                "redis.log(redis.LOG_WARNING, 'line {first}-{second}') redis.call('PUBLISH', 'news', 'once') \
+                 redis.call('SET', KEYS[1], 'x') redis.pcall('INCR', KEYS[1]) redis.pcall('NOSUCH') redis.call('APPEND', KEYS[1], 'y') \
+                 redis.call('GET', KEYS[1]) return redis.call('GETRANGE', '{second}', 0, -1)"
+            );
+            let value = eval(&mut conn, &code, &[first]).text();
+            assert_eq!(value, if first == second { "xy" } else { "there" });
+            for (command, expected) in [
+                ("set", [1, 0, 0]),
+                ("incr", [1, 0, 1]),
+                ("append", [1, 0, 0]),
+                ("get", [1, 0, 0]),
+                ("getrange", [1, 0, 0]),
+                ("publish", [1, 0, 0]),
+                ("eval", [1, 0, 0]),
+            ] {
+                assert_eq!(counts(&mut conn, command), expected, "{command} {first} {second}");
+            }
+            let stats = conn.line("INFO stats").text();
+            assert!(stats.contains("keyspace_hits:2\r\n"), "{first} {second}: {stats}");
+            let errors = conn.line("INFO errorstats").text();
+            assert!(errors.contains("errorstat_ERR:count=2\r\n"), "{first} {second}: {errors}");
+            assert_eq!(listener.read().unwrap().items()[2].text(), "once");
+            if !redis {
+                let log = server.log_text();
+                let lines = log.matches(&format!("line {first}-{second}")).count();
+                assert_eq!(lines, 1, "{first} {second}");
+            }
+        }
+        conn.line("PUBLISH news last");
+        assert_eq!(listener.read().unwrap().items()[2].text(), "last");
+    }
+}

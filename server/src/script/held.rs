@@ -9,7 +9,7 @@ use ringstone_engine::{Error, Tree};
 use ringstone_script::{Answer, Done, Interpreter, Step};
 
 use super::here::{COPY_BYTES_MAX, Former, announce, give_way, to_tree, unwind};
-use super::program::{FIRST_KEY, Program};
+use super::program::{FIRST_KEY, Program, Undone};
 use super::running::{BUSY_SCRIPT, Running};
 use super::turn::{Asked, Called, HostReply, Turn};
 use crate::cmd::{Outcome, reply_bytes};
@@ -51,7 +51,7 @@ impl Shard {
 }
 
 /// Runs a program whose connection waits since `began`, and replies.
-pub(super) async fn run(shard: ShardRef, program: Program, began: u64) {
+pub(super) async fn run(shard: ShardRef, mut program: Program, began: u64) {
     let conn = program.caller.conn;
     loop {
         let whole = program.keys == 0 || program.known.wants_whole.get();
@@ -72,20 +72,27 @@ pub(super) async fn run(shard: ShardRef, program: Program, began: u64) {
             }
         };
         match run_in(&mut held, &program, Patience::UntilBusy).await {
-            Some(tree) => {
+            Ok(tree) => {
                 let batch = held.end();
                 let mut this = shard.borrow_mut();
                 this.note_program(&program, began, &tree);
                 return this.finish(conn, &tree, batch);
             }
             // What it did is undone: what is logged now is nothing.
-            None => drop(held.end()),
+            Err(undone) => {
+                program.undone = undone;
+                held.end();
+            }
         }
     }
 }
 
-/// Runs a program in what is held. None: it needs the whole keyspace, and nothing of it is left.
-pub(crate) async fn run_in(held: &mut Held, program: &Program, patience: Patience) -> Option<Tree> {
+/// Runs a program in what is held. An error: it needs the whole keyspace, and nothing of it is left but what others have seen.
+pub(crate) async fn run_in(
+    held: &mut Held,
+    program: &Program,
+    patience: Patience,
+) -> Result<Tree, Undone> {
     let shard = ShardRef::clone(held.shard());
     let kind = program.what.kind();
     let turn = shard.borrow_mut().wait_for_interpreter(kind, patience);
@@ -95,7 +102,7 @@ pub(crate) async fn run_in(held: &mut Held, program: &Program, patience: Patienc
         let mut this = shard.borrow_mut();
         let busy = this.shared.running.busy_error().unwrap_or(BUSY_SCRIPT);
         this.note_error(&busy);
-        return Some(Tree::Error(busy));
+        return Ok(Tree::Error(busy));
     }
     let ready = {
         let mut this = shard.borrow_mut();
@@ -112,7 +119,7 @@ pub(crate) async fn run_in(held: &mut Held, program: &Program, patience: Patienc
     };
     let interpreter = match ready {
         Ok(interpreter) => interpreter,
-        Err(error) => return Some(Tree::Error(error)),
+        Err(error) => return Ok(Tree::Error(error)),
     };
     held.set_caller(program.caller.writer());
     held.keep_events(!held.is_whole());
@@ -141,9 +148,13 @@ pub(crate) async fn run_in(held: &mut Held, program: &Program, patience: Patienc
         this.publish_deferred(std::mem::take(&mut turn.messages));
     }
     this.give_interpreter(kind, interpreter);
-    let tree = done.map(to_tree);
-    tree.iter().for_each(|tree| this.note_script_end(&turn, tree));
-    tree
+    match done.map(to_tree) {
+        Some(tree) => {
+            this.note_script_end(&turn, &tree);
+            Ok(tree)
+        }
+        None => Err(turn.into_undone()),
+    }
 }
 
 struct Session<'a> {
@@ -174,10 +185,12 @@ impl Session<'_> {
                 Asked::Call(call) => match call.entry.run {
                     Run::Host(_) => {
                         let reply = shard.borrow_mut().run_host_for_script(&mut self.turn, &call);
-                        Answer::Reply(match reply {
+                        let tree = match reply {
                             HostReply::Tree(tree) => tree,
                             HostReply::Later(task) => task.await,
-                        })
+                        };
+                        self.turn.note_reply(&tree);
+                        Answer::Reply(tree)
                     }
                     Run::Data(_) => Answer::Reply(self.call(held, &call).await?),
                 },
@@ -210,7 +223,9 @@ impl Session<'_> {
         self.turn.reads |= entry.spec.flags.contains(Flags::READONLY);
         let mut sink = TreeSink::new(resp3);
         let kept = (!self.turn.logs).then(|| held.data().effects.take());
+        held.set_counting(!self.turn.is_repeated());
         let ran = held.run_any(&call, &mut sink).await;
+        held.set_counting(true);
         if let Some(kept) = kept {
             drop(std::mem::replace(&mut held.data().effects, kept));
         }

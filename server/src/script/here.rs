@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringstone_engine::cmd::Flags;
+use ringstone_engine::keyspace::Stats;
 use ringstone_engine::raw::Entry as KeyEntry;
 use ringstone_engine::reply::TreeSink;
 use ringstone_engine::{Args, Effects, Error, Tree};
@@ -43,6 +44,8 @@ struct Here {
     /// The batch that the reply waits for.
     batch: BatchId,
     former: Vec<Former>,
+    /// The keyspace's counters when it began.
+    stats: Stats,
     /// The time for all of its commands, in ms since 1970.
     now_ms: i64,
 }
@@ -80,7 +83,8 @@ impl Shard {
         }
         let turn = Turn::new(&program);
         let (batch, former, now_ms) = (0, Vec::new(), self.now_ms);
-        let mut here = Here { program, turn, interpreter, batch, former, now_ms };
+        let stats = self.keyspace.stats;
+        let mut here = Here { program, turn, interpreter, batch, former, stats, now_ms };
         let before = self.keyspace.effects.take();
         self.keyspace.set_quiet(here.program.caller.no_touch);
         let step = here.interpreter.start(here.program.job());
@@ -241,7 +245,9 @@ impl Shard {
 
     /// Takes back what a run did; the program.
     fn undo_here(&mut self, here: Here) -> Program {
-        let Here { program, mut interpreter, former, .. } = here;
+        let Here { mut program, turn, mut interpreter, former, stats, .. } = here;
+        program.undone = turn.into_undone();
+        self.keyspace.stats = stats;
         unwind(&mut interpreter);
         self.give_interpreter(program.what.kind(), interpreter);
         drop(self.keyspace.events.take());
@@ -392,7 +398,11 @@ async fn go_on(
 ) {
     loop {
         let answer = match task.take() {
-            Some(task) => Answer::Reply(task.await),
+            Some(task) => {
+                let tree = task.await;
+                here.turn.note_reply(&tree);
+                Answer::Reply(tree)
+            }
             None => give_way(&me, &aside.running, &here.turn).await,
         };
         let progress = me.borrow_mut().drive_aside(&mut here, &mut made, answer);

@@ -88,6 +88,17 @@ pub struct Program {
     pub read_only: bool,
     /// Who called.
     pub caller: Caller,
+    /// What a run did that was undone.
+    pub undone: Undone,
+}
+
+/// What others have seen of a run that was undone: the run that follows does it without a trace.
+#[derive(Clone, Default)]
+pub struct Undone {
+    /// Calls that are counted.
+    pub calls: usize,
+    /// Lines in the log, with their levels, as far as they are kept.
+    pub lines: Vec<(u8, Vec<u8>)>,
 }
 
 /// The first key of EVAL and its like.

@@ -11,7 +11,7 @@ use ringstone_engine::cmd::{Flags, Group};
 use ringstone_engine::{ArgBuf, Args, Tree};
 use ringstone_script::{Answer, Ask, ScriptFlags};
 
-use super::program::{Caller, Program};
+use super::program::{Caller, Program, Undone};
 use super::reply;
 use crate::cmd::{Host, Outcome};
 use crate::conn::{Conn, ConnId};
@@ -23,6 +23,9 @@ use crate::table::{Entry, Run};
 const LOAD_TIME: Duration = Duration::from_millis(500);
 /// How long a script runs before it gives way to others for the first time.
 const PATIENCE: Duration = Duration::from_millis(5);
+
+/// Lines in the log that a run remembers, should it be undone.
+const LINES_MAX: usize = 64;
 
 /// A run.
 pub(super) struct Turn {
@@ -40,6 +43,12 @@ pub(super) struct Turn {
     pub(super) messages: Vec<Message>,
     /// What it writes is logged.
     pub(super) logs: bool,
+    /// Calls so far.
+    calls: usize,
+    /// Lines that it has written to the log, as many as are kept.
+    lines: Vec<(u8, Vec<u8>)>,
+    /// What a run before did.
+    undone: Undone,
     /// The last error reply of a command that it called: counted, when it becomes the reply of the script, too.
     failed: Option<String>,
     began: Instant,
@@ -79,6 +88,9 @@ impl Turn {
             reads: false,
             messages: Vec::new(),
             logs: true,
+            calls: 0,
+            lines: Vec::new(),
+            undone: program.undone.clone(),
             failed: None,
             began: Instant::now(),
         }
@@ -91,12 +103,41 @@ impl Turn {
 
     /// A command that was called is not run.
     fn note_refusal(&mut self, shard: &mut Shard, words: Args<'_>, why: &str) {
-        if let Some(entry) = find(shard, words) {
-            shard.measure.calls.note_rejected(entry);
-        }
         let text = why.strip_prefix('-').map_or_else(|| format!("ERR {why}"), str::to_owned);
-        shard.note_error(&ringstone_engine::Error::owned(text.clone()));
+        if !self.is_repeated() {
+            if let Some(entry) = find(shard, words) {
+                shard.measure.calls.note_rejected(entry);
+            }
+            shard.note_error(&ringstone_engine::Error::owned(text.clone()));
+        }
         self.failed = Some(text);
+    }
+
+    /// True when the call at hand was counted in a run that was undone.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.calls <= self.undone.calls
+    }
+
+    /// What the run that follows must not do again, now that this one is undone at a call that was not run.
+    pub(super) fn into_undone(self) -> Undone {
+        let calls = self.calls.saturating_sub(1).max(self.undone.calls);
+        Undone { calls, lines: self.lines }
+    }
+
+    /// Writes a line to the log, unless the run before has done that.
+    fn log(&mut self, level: u8, text: Vec<u8>) {
+        let is_written = match self.undone.lines.get(self.lines.len()) {
+            Some((known_level, known)) => *known_level == level && *known == text,
+            None => false,
+        };
+        if !is_written {
+            // It goes another way this time.
+            self.undone.lines.clear();
+            log(level, &text);
+        }
+        if self.lines.len() < LINES_MAX {
+            self.lines.push((level, text));
+        }
     }
 
     /// A command that was called has replied.
@@ -109,13 +150,16 @@ impl Turn {
     /// Answers what needs no data.
     pub(super) fn ask(&mut self, shard: &mut Shard, ask: Ask) -> Asked {
         match ask {
-            Ask::Call { words, resp3 } => match self.admit(shard, words.as_args()) {
-                Ok(entry) => Asked::Call(Called { entry, words, resp3 }),
-                Err(why) => {
-                    self.note_refusal(shard, words.as_args(), &why);
-                    Asked::Answer(Answer::Refused(why))
+            Ask::Call { words, resp3 } => {
+                self.calls += 1;
+                match self.admit(shard, words.as_args()) {
+                    Ok(entry) => Asked::Call(Called { entry, words, resp3 }),
+                    Err(why) => {
+                        self.note_refusal(shard, words.as_args(), &why);
+                        Asked::Answer(Answer::Refused(why))
+                    }
                 }
-            },
+            }
             Ask::MayCall(words) => Asked::Answer(match find(shard, words.as_args()) {
                 Some(entry) => {
                     Answer::Allowed(self.caller.user.may(entry, words.as_args()).is_ok())
@@ -127,7 +171,7 @@ impl Turn {
                 Asked::Answer(Answer::Nothing)
             }
             Ask::Log { level, text } => {
-                log(level, &text);
+                self.log(level, text);
                 Asked::Answer(Answer::Nothing)
             }
             Ask::Tick if self.began.elapsed() < PATIENCE => Asked::Answer(Answer::Nothing),
@@ -260,11 +304,21 @@ impl Shard {
         let bytes = client.reply_buffer().split_off(mark);
         turn.caller.db = client.db;
         self.scripts.client = Some(client);
-        if !matches!(outcome, Ok(Outcome::Later(_))) {
+        let (counts, began) = (!turn.is_repeated(), self.measure.began());
+        if counts && !matches!(outcome, Ok(Outcome::Later(_))) {
             self.note_call(call.entry, outcome.as_ref().err());
         }
         match outcome {
-            Ok(Outcome::Later(task)) => HostReply::Later(task),
+            Ok(Outcome::Later(task)) => {
+                let (me, entry) = (self.me(), call.entry);
+                HostReply::Later(Box::pin(async move {
+                    let tree = task.await;
+                    if let Some(me) = me.filter(|_| counts) {
+                        me.borrow_mut().note_call_since(entry, began, tree.as_error());
+                    }
+                    tree
+                }))
+            }
             Ok(Outcome::Done | Outcome::Failed | Outcome::Silent | Outcome::Aside) => {
                 HostReply::Tree(reply::read(&bytes))
             }

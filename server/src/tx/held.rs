@@ -12,7 +12,7 @@
 
 use ringstone_engine::cmd::Scope;
 use ringstone_engine::cmd::generic::scan::scan_count;
-use ringstone_engine::keyspace::Mode;
+use ringstone_engine::keyspace::{Mode, Stats};
 use ringstone_engine::raw::Entry as KeyEntry;
 use ringstone_engine::{ArgBuf, Args, Effects, Error, Keyspace, Reply, Tree};
 
@@ -69,6 +69,8 @@ pub struct Held {
     read: Map<Vec<u8>, bool>,
     /// Events stay here, as what happened may be undone.
     keeps_events: bool,
+    /// Commands are counted as calls.
+    counts: bool,
     /// The time for all that is run: what is there when it begins does not expire on the way.
     now_ms: i64,
 }
@@ -135,6 +137,7 @@ impl Held {
             author,
             read,
             keeps_events,
+            counts: true,
             now_ms,
         }
     }
@@ -154,6 +157,11 @@ impl Held {
     /// Whether events are kept until somebody takes them.
     pub fn keep_events(&mut self, keeps: bool) {
         self.keeps_events = keeps;
+    }
+
+    /// Whether the commands to come are counted as calls; not those that are run again.
+    pub fn set_counting(&mut self, counts: bool) {
+        self.counts = counts;
     }
 
     /// Notes a key that the caller has read, and of whose change he is to be told even if he made it.
@@ -214,7 +222,9 @@ impl Held {
         let result =
             run_or_wait(&mut self.data, call.db, self.now_ms, call.entry, call.args, reply);
         let failure = result.as_ref().err().filter(|e| !matches!(e, Error::WouldBlock(_)));
-        this.note_call_since(call.entry, began, failure);
+        if self.counts {
+            this.note_call_since(call.entry, began, failure);
+        }
         drop(this);
         self.tell();
         self.note_read(call.entry, call.args);
@@ -338,6 +348,9 @@ impl Held {
 
     /// A command whose parts ran on other shards is one call, of this one.
     fn note_parts(&self, call: &Call<'_>, began: u64, replies: &[Tree]) {
+        if !self.counts {
+            return;
+        }
         let mut this = self.shard.borrow_mut();
         let failure = replies.iter().find_map(Tree::as_error);
         this.note_call_since(call.entry, began, failure);
@@ -419,6 +432,7 @@ impl Held {
         }
         drop((self.data.effects.take(), self.data.events.take(), self.data.take_lapsed()));
         self.author.lapsed.clear();
+        self.data.stats = Stats::default();
         self.touched.clear();
     }
 

@@ -46,7 +46,8 @@ pub fn program_of(shard: &mut Shard, conn: &Conn, args: Args<'_>) -> Result<Prog
     };
     shard.may_run_script(known.flags, read_only)?;
     let caller = program::Caller::of(conn, shard.index);
-    Ok(Program { what, known, words: ArgBuf::from(args), keys, read_only, caller })
+    let (words, undone) = (ArgBuf::from(args), program::Undone::default());
+    Ok(Program { what, known, words, keys, read_only, caller, undone })
 }
 
 impl Shard {
