@@ -7,6 +7,7 @@ use crate::conn::ConnId;
 use crate::shard::Shard;
 use crate::table::Entry;
 use crate::tracking::{Author, Caller};
+use crate::tx::exec_hop::ExecHop;
 use crate::tx::held::{LentEntry, ReadKeys};
 
 /// A command for the shard that owns its keys.
@@ -133,6 +134,8 @@ pub struct TxEnd {
 pub enum Msg {
     /// Run this and answer.
     Hop(Box<Hop>),
+    /// Run this transaction and answer.
+    Exec(Box<ExecHop>),
     /// The answer.
     HopReply {
         /// The connection.

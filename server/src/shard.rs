@@ -239,6 +239,7 @@ impl Shard {
     pub(crate) fn on_message(&mut self, message: Msg) {
         match message {
             Msg::Hop(hop) => self.on_hop(*hop),
+            Msg::Exec(exec) => self.on_exec(exec),
             Msg::HopReply { conn, number, bytes } => self.on_hop_reply(conn, number, bytes),
             Msg::TxAsk(ask) => self.on_tx_ask(ask),
             Msg::TxRun { number, coordinator, run } => self.on_tx_run(number, coordinator, run),

@@ -222,3 +222,94 @@ fn sort_follows_patterns_over_any_shards() {
         assert_eq!(conn.line("GET weight_3").text(), "6");
     });
 }
+
+fn stat(conn: &mut Conn, name: &str) -> u64 {
+    let text = conn.line("INFO stats").text();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').parse().unwrap()
+}
+
+#[test]
+fn a_transaction_on_keys_of_one_other_shard_takes_one_hop() {
+    let home = Home::new();
+    let server = Launch::ringstone().shards(2).start(&home);
+    let mut conn = server.conn();
+    let (mut hops, mut away) = (stat(&mut conn, "shard_hops"), 0);
+    let before = stat(&mut conn, "shard_transactions");
+    for n in 0..8 {
+        // In one go, so that replies come in order although some come from another shard.
+        let lines =
+            ["MULTI", "SET {t}a 1", "INCR {t}n", "LPUSH {t}a x", "GET {t}a", "EXEC", "GET {t}n"];
+        let commands: Vec<Vec<String>> = lines
+            .iter()
+            .map(|line| {
+                line.replace("{t}", &format!("{{{n}}}")).split(' ').map(str::to_owned).collect()
+            })
+            .collect();
+        let replies = conn.pipeline(&commands).unwrap();
+        let exec = texts(&replies[5]);
+        assert_eq!([&exec[0], &exec[1], &exec[3]], ["OK", "1", "1"]);
+        assert!(exec[2].starts_with("WRONGTYPE"));
+        assert_eq!(replies[6].text(), "1");
+        let now = stat(&mut conn, "shard_hops");
+        // The transaction, and the GET.
+        assert!(now == hops || now == hops + 2, "{n}: {now} after {hops}");
+        away += usize::from(now != hops);
+        hops = now;
+        // One that is watched and was changed does nothing.
+        conn.line(&format!("WATCH {{{n}}}a"));
+        server.conn().line(&format!("SET {{{n}}}a 2"));
+        conn.line("MULTI");
+        conn.line(&format!("SET {{{n}}}a 3"));
+        assert_eq!(conn.line("EXEC"), Value::Null);
+        assert_eq!(conn.line(&format!("GET {{{n}}}a")).text(), "2");
+        hops = stat(&mut conn, "shard_hops").max(hops);
+    }
+    assert!(away > 0 && away < 8, "{away} of 8");
+    assert_eq!(stat(&mut conn, "shard_transactions"), before);
+}
+
+#[test]
+fn no_update_under_watch_is_lost_beside_commands_over_several_shards() {
+    on_shards(|server| {
+        let keys = ["k0", "k1", "k2", "k3"];
+        server.conn().line("MSET k0 0 k1 0 k2 0 k3 0");
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        thread::scope(|scope| {
+            let beside = scope.spawn(|| {
+                let mut conn = server.conn();
+                let mut rounds = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    // Takes all keys away from their shards, and changes them all.
+                    conn.line("MULTI");
+                    keys.iter().for_each(|key| drop(conn.line(&format!("INCR {key}"))));
+                    conn.line("EXEC");
+                    conn.line("MGET k0 k1 k2 k3");
+                    rounds += 1;
+                }
+                rounds
+            });
+            let writers: Vec<_> = (0..4)
+                .map(|at| {
+                    let key = keys[at];
+                    scope.spawn(move || {
+                        let (mut conn, mut done) = (server.conn(), 0);
+                        while done < 60 {
+                            conn.line(&format!("WATCH {key}"));
+                            let value = conn.line(&format!("GET {key}")).text();
+                            let next = value.parse::<u64>().unwrap() + 1;
+                            conn.line("MULTI");
+                            conn.line(&format!("SET {key} {next}"));
+                            done += u64::from(conn.line("EXEC") != Value::Null);
+                        }
+                    })
+                })
+                .collect();
+            writers.into_iter().for_each(|writer| writer.join().unwrap());
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            let rounds: u64 = beside.join().unwrap();
+            let values = texts(&server.conn().line("MGET k0 k1 k2 k3"));
+            assert_eq!(values, vec![(rounds + 60).to_string(); 4]);
+        });
+    });
+}

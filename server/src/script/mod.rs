@@ -204,7 +204,7 @@ impl Shard {
     pub(crate) fn send_waiting_away(&mut self) {
         let Some(busy) = self.shared.running.busy_error() else { return };
         let is_clients = |waiter: &Waiter| match waiter {
-            Waiter::Command(_) | Waiter::Hop(_) => true,
+            Waiter::Command(_) | Waiter::Hop(_) | Waiter::Exec(_) => true,
             Waiter::Tx(ask) => ask.patience == Patience::UntilBusy,
             Waiter::Task(_) => false,
         };
@@ -220,6 +220,7 @@ impl Shard {
                     self.settle(conn);
                 }
                 Waiter::Hop(hop) => self.refuse_hop(*hop, &busy),
+                Waiter::Exec(exec) => self.refuse_exec(&exec, &busy),
                 Waiter::Tx(ask) => self.send_tx_away(&ask, &busy),
                 Waiter::Task(_) => {}
             }

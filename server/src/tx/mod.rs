@@ -18,6 +18,7 @@
 //! each; a shard holds its replies and its next batch back until the coordinator has the GSN, so that nobody sees half of it.
 
 pub mod asked;
+pub mod exec_hop;
 pub mod global;
 pub mod held;
 pub mod lend;
@@ -53,6 +54,8 @@ pub enum Waiter {
     Command(Box<LocalCommand>),
     /// A command of another shard's connection.
     Hop(Box<Hop>),
+    /// A transaction of another shard's connection whose keys are all here.
+    Exec(Box<exec_hop::ExecHop>),
     /// A transaction's part.
     Tx(Box<TxAsk>),
     /// A task of this shard that wants a key to itself.
@@ -131,6 +134,7 @@ impl Shard {
             match waiter {
                 Waiter::Command(command) => self.run_again(*command),
                 Waiter::Hop(hop) => self.on_hop(*hop),
+                Waiter::Exec(exec) => self.on_exec(exec),
                 Waiter::Tx(ask) => self.do_tx_work(ask),
                 Waiter::Task(_) => {}
             }
@@ -158,6 +162,10 @@ impl Shard {
             }
             Waiter::Hop(hop) => {
                 self.execute_hop(*hop);
+                self.unlock(id);
+            }
+            Waiter::Exec(exec) => {
+                self.run_exec(*exec);
                 self.unlock(id);
             }
             Waiter::Tx(ask) => {

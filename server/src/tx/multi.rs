@@ -3,7 +3,8 @@
 //! | what the queue needs | way |
 //! |---|---|
 //! | keys of this shard, nobody has them, nothing has to wait | run at once, in the batch at hand |
-//! | keys of other shards, or some that others have | [`Held::keys`], watched keys among them |
+//! | keys of one other shard | a hop there (`exec_hop`) |
+//! | keys of several shards, or some that others have | [`Held::keys`], watched keys among them |
 //! | the whole keyspace | [`Held::whole`] |
 //!
 //! Either way all effects are in one frame of the log.
@@ -50,10 +51,10 @@ pub struct Queue {
     needs_memory: bool,
 }
 
-struct Queued {
-    entry: &'static Entry,
-    args: ArgBuf,
-    db: usize,
+pub(super) struct Queued {
+    pub(super) entry: &'static Entry,
+    pub(super) args: ArgBuf,
+    pub(super) db: usize,
 }
 
 impl Queue {
@@ -70,6 +71,14 @@ impl Queue {
     /// True when no command is queued.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty()
+    }
+
+    pub(super) fn commands(&self) -> &[Queued] {
+        &self.commands
+    }
+
+    pub(super) fn into_commands(self) -> Vec<Queued> {
+        self.commands
     }
 
     /// True when a command may write.
@@ -141,9 +150,13 @@ impl Shard {
             return Err(error);
         }
         if !self.can_exec_here(&tx, &queue) {
+            if let Some(owner) = self.owner_of(&tx, &queue) {
+                self.exec_there(conn, owner, *tx, queue);
+                return Ok(Outcome::Silent);
+            }
             return self.exec_held(conn, *tx, queue, args);
         }
-        let changed = self.is_changed_here(&tx);
+        let changed = self.are_changed_here(&tx.watched, &tx.dirty);
         self.unwatch(&tx);
         if changed {
             let resp3 = conn.resp3;
@@ -174,7 +187,11 @@ impl Shard {
         let one = self.shards() == 1;
         let is_here =
             |shard: &Shard, key: &[u8]| one || shard.shared.slots.shard_of_key(key) == shard.index;
-        if !self.tx.stalled.is_empty() || !tx.watched.iter().all(|(_, key)| is_here(self, key)) {
+        // Whoever has a watched key may have changed it, and the flag is not raised yet.
+        if !self.tx.stalled.is_empty()
+            || !tx.watched.iter().all(|(_, key)| is_here(self, key))
+            || !self.are_free(&tx.watched)
+        {
             return false;
         }
         queue.commands.iter().all(|Queued { entry, args, db }| match entry.run {
@@ -189,13 +206,14 @@ impl Shard {
         })
     }
 
-    fn is_changed_here(&mut self, tx: &Tx) -> bool {
+    /// Whether one of these watched keys, which are here and free, was changed.
+    pub(super) fn are_changed_here(&mut self, watched: &[(usize, Vec<u8>)], dirty: &Dirty) -> bool {
         // A key whose time is up is changed, whether or not somebody has noticed.
-        for (db, key) in &tx.watched {
+        for (db, key) in watched {
             self.has_live_key(*db, key);
         }
         self.observe();
-        tx.dirty.load(Ordering::Acquire)
+        dirty.load(Ordering::Acquire)
     }
 
     fn exec_here(&mut self, conn: &mut Conn, queue: Queue) {
@@ -298,7 +316,8 @@ impl Shard {
     }
 }
 
-fn discarded(why: &Error) -> Error {
+/// Why EXEC does nothing.
+pub(super) fn discarded(why: &Error) -> Error {
     Error::owned(format!("EXECABORT Transaction discarded because of: {why}"))
 }
 
