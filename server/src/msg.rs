@@ -4,6 +4,7 @@ use ringstone_engine::raw::Entry as KeyEntry;
 use ringstone_engine::{ArgBuf, Effects, Error, Tree};
 
 use crate::conn::ConnId;
+use crate::observe::TouchedKey;
 use crate::shard::Shard;
 use crate::table::Entry;
 use crate::tracking::{Author, Caller};
@@ -123,7 +124,7 @@ pub struct TxEnd {
     /// Keys that come back, with their databases.
     pub entries: Vec<LentEntry>,
     /// Keys that it changed, with their databases, when somebody observes.
-    pub touched: Vec<(usize, Vec<u8>)>,
+    pub touched: Vec<TouchedKey>,
     /// Keys that it read, when its client tracks them.
     pub read: ReadKeys,
     /// Who changed and read them.

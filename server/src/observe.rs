@@ -12,7 +12,7 @@
 
 use std::sync::atomic::Ordering;
 
-use ringstone_engine::cmd::Scope;
+use ringstone_engine::cmd::{Scope, Spec};
 use ringstone_engine::effect::{RawRecord, Records};
 use ringstone_engine::num::parse_i64;
 use ringstone_engine::{Args, Span};
@@ -24,11 +24,35 @@ use crate::table::Table;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touched<'a> {
     /// A key of a database.
-    Key(usize, &'a [u8]),
+    Key(usize, &'a [u8], Change),
     /// All keys of a database, which is empty now.
     Database(usize),
     /// Two databases were exchanged.
     Swapped(usize, usize),
+}
+
+/// A key that was changed, to be told to its owner.
+pub type TouchedKey = (usize, Vec<u8>, Change);
+
+/// What of a key a write has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its content.
+    Content,
+    /// Something else, such as a stream's groups: only who waits for the key is concerned.
+    Other,
+}
+
+impl Change {
+    fn of(spec: &Spec, args: Args<'_>) -> Change {
+        match spec.name {
+            // The record says so when the stream was made as well.
+            "xgroup|create" if args.iter_from(0).any(|word| word == b"MKSTREAM") => Change::Content,
+            "xack" | "xclaim" | "xsetid" => Change::Other,
+            name if name.starts_with("xgroup|") => Change::Other,
+            _ => Change::Content,
+        }
+    }
 }
 
 /// Calls `each` with what the records of `bytes` have changed, in their order.
@@ -63,8 +87,9 @@ fn touched_by(
         Scope::Keys | Scope::Cursor(_) => {
             // COPY only reads the one, a ZUNIONSTORE all but one of its keys.
             let dbs = if command.spec.names_database() { 0..databases } else { db..db + 1 };
+            let change = Change::of(&command.spec, args);
             for at in command.spec.written_positions(args).unwrap_or_default() {
-                dbs.clone().for_each(|db| each(Touched::Key(db, args.at(at))));
+                dbs.clone().for_each(|db| each(Touched::Key(db, args.at(at), change)));
             }
         }
     }

@@ -102,6 +102,33 @@ fn a_watched_key_that_changes_stops_exec() {
     });
 }
 
+/// As in Redis, where only what XADD and its like change is a change of the stream.
+#[test]
+fn groups_of_a_watched_stream_do_not_stop_exec() {
+    on_shards(|server| {
+        let (mut conn, mut other) = (server.conn(), server.conn());
+        other.line("XADD s 1-1 a b");
+        let lines = [
+            ("XGROUP CREATE s g 0", false),
+            ("XREADGROUP GROUP g c STREAMS s >", false),
+            ("XCLAIM s g d 0 1-1", false),
+            ("XACK s g 1-1", false),
+            ("XREADGROUP GROUP g c STREAMS s s >  0", false),
+            ("XGROUP DESTROY s g", false),
+            ("XSETID s 5-1", false),
+            ("XADD s 6-1 a b", true),
+            ("DEL s", true),
+            ("XGROUP CREATE s g 0 MKSTREAM", true),
+        ];
+        for (line, changes) in lines {
+            conn.line("WATCH s");
+            assert!(!other.line(line).is_error(), "{line}");
+            conn.line("MULTI");
+            assert_eq!(conn.line("EXEC") == Value::Null, changes, "{line}");
+        }
+    });
+}
+
 #[test]
 fn unwatch_discard_and_an_end_forget_what_is_watched() {
     on_shards(|server| {

@@ -85,7 +85,7 @@ impl Queues {
     /// Notes what was changed.
     pub fn touch(&mut self, touched: Touched<'_>) {
         match touched {
-            Touched::Key(db, key) => self.mark(db, key),
+            Touched::Key(db, key, _) => self.mark(db, key),
             Touched::Database(db) => self.mark_all(db),
             Touched::Swapped(a, b) => {
                 self.mark_all(a);

@@ -106,10 +106,12 @@ impl Shard {
     ) {
         self.stats.hops += 1;
         let number = conn.expect_reply();
-        // Who waits for keys of several shards is served by the first of a client's writes, not by a later one that overtook it.
-        let is_first = entry.spec.flags.contains(Flags::WRITE)
-            && self.shared.waits_on_several.load(Ordering::Acquire) > 0;
-        if is_first || entry.spec.flags.contains(Flags::BLOCKING) {
+        // Who waits for keys of several shards is served by the first of a client's writes, not by a later one that overtook it,
+        // and who listens to events hears of them in their order.
+        let keeps_order = entry.spec.flags.contains(Flags::WRITE)
+            && (self.shared.waits_on_several.load(Ordering::Acquire) > 0
+                || self.has_event_listeners());
+        if keeps_order || entry.spec.flags.contains(Flags::BLOCKING) {
             conn.stand_by_hop(number);
         }
         let (origin, id, db, resp3) = (self.index, conn.id, conn.db, conn.resp3);

@@ -15,11 +15,18 @@ impl Shard {
         }
     }
 
+    /// True when keyspace events are wanted and somebody may be listening to them.
+    #[inline]
+    pub(crate) fn has_event_listeners(&self) -> bool {
+        let subscriptions = &self.shared.subscriptions;
+        !self.keyspace.events.wanted().is_empty()
+            && (subscriptions.len(Kind::Channel) > 0 || subscriptions.len(Kind::Pattern) > 0)
+    }
+
     /// Publishes events of keys that were here for a transaction.
     #[cold]
     pub(crate) fn publish_these(&mut self, events: &[Event]) {
-        let subscriptions = &self.shared.subscriptions;
-        if subscriptions.len(Kind::Channel) == 0 && subscriptions.len(Kind::Pattern) == 0 {
+        if !self.has_event_listeners() {
             return;
         }
         let classes = self.keyspace.events.wanted();

@@ -318,7 +318,7 @@ impl Shard {
         let (table, databases) = (self.table, self.keyspace.databases());
         let mut hashes = Vec::new();
         each_touched(table, databases, made.bytes(), &mut |change| {
-            if let Touched::Key(_, key) = change {
+            if let Touched::Key(_, key, _) = change {
                 hashes.push(key_hash(key));
             }
         });

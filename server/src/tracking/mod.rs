@@ -27,7 +27,7 @@ use tracked::Tracked;
 
 use crate::conn::{Conn, ConnId};
 use crate::map::Map;
-use crate::observe::Touched;
+use crate::observe::{Change, Touched};
 use crate::shard::Shard;
 use crate::table::Entry;
 
@@ -195,7 +195,8 @@ impl Shard {
             return;
         }
         match touched {
-            Touched::Key(_, key) => self.invalidate_key(key),
+            Touched::Key(_, key, Change::Content) => self.invalidate_key(key),
+            Touched::Key(_, _, Change::Other) => {}
             Touched::Database(_) => self.flush_tracked(),
             Touched::Swapped(..) => {}
         }

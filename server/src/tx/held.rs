@@ -23,7 +23,7 @@ use crate::flow::execute::{CursorPart, run_or_wait};
 use crate::flow::route::{split_cursor, with_cursor};
 use crate::map::Map;
 use crate::msg::{Msg, Part, Patience, TxEnd, WholeRun};
-use crate::observe::{Touched, each_touched};
+use crate::observe::{Change, Touched, TouchedKey, each_touched};
 use crate::shard::{Shard, ShardRef};
 use crate::table::Entry;
 use crate::tracking::{Author, Caller, read_keys};
@@ -62,7 +62,7 @@ pub struct Held {
     keys: Vec<LentKey>,
     data: Keyspace,
     /// Keys changed so far, while somebody observes.
-    touched: Vec<(usize, Vec<u8>)>,
+    touched: Vec<TouchedKey>,
     /// Who runs it, if it is a client that tracks keys, which of them went by themselves, and which keys it has read.
     author: Author,
     /// True for those that were changed after they were read.
@@ -79,7 +79,7 @@ pub struct Held {
 #[derive(Default)]
 pub(super) struct Ends {
     /// Keys that were changed, by shard.
-    touched: Vec<Vec<(usize, Vec<u8>)>>,
+    touched: Vec<Vec<TouchedKey>>,
     /// Keys that were read, by shard.
     read: Vec<ReadKeys>,
     author: Author,
@@ -240,9 +240,9 @@ impl Held {
         }
     }
 
-    /// Has those that observe a key look at it, changed or not.
+    /// Has those that wait for a key look at it, changed or not.
     pub fn touch(&mut self, db: usize, key: Vec<u8>) {
-        self.touched.push((db, key));
+        self.touched.push((db, key, Change::Other));
     }
 
     /// Runs any command of the engine: fetches keys that are not here, or runs parts on all shards. What is not held cannot be
@@ -413,9 +413,11 @@ impl Held {
         let (touched, read) = (&mut self.touched, &mut self.read);
         let bytes = self.data.effects.unseen();
         each_touched(table, databases, bytes, &mut |change| {
-            if let Touched::Key(db, key) = change {
-                touched.push((db, key.to_vec()));
-                if let Some(changed) = read.get_mut(key) {
+            if let Touched::Key(db, key, change) = change {
+                touched.push((db, key.to_vec(), change));
+                if change == Change::Content
+                    && let Some(changed) = read.get_mut(key)
+                {
                     *changed = true;
                 }
             }
@@ -486,12 +488,12 @@ impl Shard {
         }
     }
 
-    fn split_touched(&self, touched: Vec<(usize, Vec<u8>)>) -> Vec<Vec<(usize, Vec<u8>)>> {
+    fn split_touched(&self, touched: Vec<TouchedKey>) -> Vec<Vec<TouchedKey>> {
         let mut split: Vec<Vec<_>> = (0..self.shards()).map(|_| Vec::new()).collect();
-        for (db, key) in touched {
+        for (db, key, change) in touched {
             let owner = self.shared.slots.shard_of_key(&key);
             if let Some(list) = split.get_mut(owner) {
-                list.push((db, key));
+                list.push((db, key, change));
             }
         }
         split

@@ -68,7 +68,7 @@ impl Shard {
         if let Some(gsn) = gsn {
             // The open batch keeps its number: replies wait for it.
             self.close_batch();
-            let changed = touched.iter().map(|(_, key)| key_hash(key));
+            let changed = touched.iter().map(|(_, key, _)| key_hash(key));
             let there = entries.iter().map(|(_, entry)| key_hash(entry.key()));
             let hashes: Vec<_> = there.chain(changed).collect();
             self.commit.note_foreign(gsn, &hashes, self.tx.holding.contains(&number));
@@ -80,8 +80,8 @@ impl Shard {
         self.tracking.set_author(author);
         // A change that came after the read is told to the reader, the others are not.
         self.track_all(reader, &read, true);
-        for (db, key) in &touched {
-            self.on_touched(Touched::Key(*db, key));
+        for (db, key, change) in &touched {
+            self.on_touched(Touched::Key(*db, key, *change));
         }
         self.tracking.set_author(Author::default());
         self.track_all(reader, &read, false);

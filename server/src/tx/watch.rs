@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::map::Map;
-use crate::observe::Touched;
+use crate::observe::{Change, Touched};
 use crate::shard::Shard;
 
 /// Raised when a watched key was changed.
@@ -34,7 +34,8 @@ impl Watches {
 
     fn touch(&self, touched: Touched<'_>, exists: &mut dyn FnMut(usize, &[u8]) -> bool) {
         match touched {
-            Touched::Key(db, key) => {
+            Touched::Key(_, _, Change::Other) => {}
+            Touched::Key(db, key, Change::Content) => {
                 for watcher in self.keys.get(key).into_iter().flatten().filter(|w| w.db == db) {
                     watcher.dirty.store(true, Ordering::Release);
                 }

@@ -311,6 +311,15 @@ impl Operation {
         let span = 1i128 << (self.bits - usize::from(self.signed));
         let (min, max) = if self.signed { (-span, span - 1) } else { (0, span - 1) };
         let number = match self.overflow {
+            // Redis reckons how far a number to SET is from the largest in 64 bits, and takes one that is farther for a larger one.
+            Overflow::Saturate
+                if self.signed
+                    && self.bits < 64
+                    && matches!(self.action, Action::Set(_))
+                    && max - number > i128::from(i64::MAX) =>
+            {
+                max
+            }
             Overflow::Saturate => number.clamp(min, max),
             Overflow::Fail if number < min || number > max => return None,
             Overflow::Fail | Overflow::Wrap => number,

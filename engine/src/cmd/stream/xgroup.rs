@@ -282,13 +282,16 @@ fn create(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         None => return stream(ctx, args).map(|_| ()),
     };
     let id = if args.at(4) == b"$" { last } else { strict_id(args.at(4))? };
+    let is_new = !ctx.db.contains(key);
     let stream = ctx.db.get_or_insert_as(key, |_| Stream::new())?;
     if !stream.add_group(args.at(3), Group::new(id, entries_read)) {
         return Err(Error::text("BUSYGROUP Consumer Group name already exists"));
     }
     let (id, read) = (id.to_string(), entries_read_text(entries_read));
-    let effect =
-        [b"CREATE", key, args.at(3), id.as_bytes(), b"MKSTREAM", b"ENTRIESREAD", read.as_bytes()];
+    let mut effect =
+        vec![b"CREATE", key, args.at(3), id.as_bytes(), b"ENTRIESREAD", read.as_bytes()];
+    // That the stream is new is of interest to who watches it.
+    effect.extend(is_new.then_some(&b"MKSTREAM"[..]));
     ctx.db.effect(XGROUP_CREATE.spec.opcode, &effect);
     ctx.db.notify(Classes::STREAM, "xgroup-create", key);
     ctx.reply.ok();

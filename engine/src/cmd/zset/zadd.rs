@@ -99,7 +99,15 @@ enum Outcome {
 
 /// ZADD, which GEOADD becomes as well.
 pub(in crate::cmd) fn zadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let mut options = Options::default();
+    with_options(ctx, args, Options::default())
+}
+
+/// ZINCRBY is a ZADD with INCR, and its increment may be a word that is an option there.
+fn zincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
+    with_options(ctx, args, Options { increment: true, ..Options::default() })
+}
+
+fn with_options(ctx: &mut Ctx<'_>, args: Args<'_>, mut options: Options) -> CmdResult {
     let mut at = 2;
     loop {
         match args.at(at) {
@@ -114,10 +122,6 @@ pub(in crate::cmd) fn zadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         at += 1;
     }
     add(ctx, args, at, options)
-}
-
-fn zincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    add(ctx, args, 2, Options { increment: true, ..Options::default() })
 }
 
 /// Adds the pairs from argument `first` on.
