@@ -3,17 +3,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use ringstone_engine::cmd::{self, Command};
-use ringstone_engine::effect::Records;
-use ringstone_engine::keyspace::Mode;
-use ringstone_engine::reply::NoReply;
-use ringstone_engine::serial::{digest, dump};
-use ringstone_engine::{ArgBuf, Args, Ctx, Keyspace};
+use ringstone_engine::{ArgBuf, Args};
+use ringstone_tests::generate::pair::Pair;
 use ringstone_proto::resp::split_args;
 
 const NOW_MS: i64 = 1_700_000_000_000;
-const DATABASES: usize = 2;
-/// `SETRANGE k 500000000 x` is a wish that is granted, but not here.
-const STRING_LEN_MAX: usize = 1 << 20;
 
 /// A command of the table, its subcommand where it has some.
 fn find(args: Args<'_>) -> Option<&'static Command> {
@@ -45,53 +39,14 @@ fn commands(data: &[u8]) -> impl Iterator<Item = ArgBuf> {
     })
 }
 
-/// Every key with its expiry and content.
-fn listing(keyspace: &mut Keyspace) -> Vec<(usize, Vec<u8>, Option<i64>, [u8; 20])> {
-    let limits = keyspace.limits;
-    let mut out = Vec::new();
-    for index in 0..DATABASES {
-        keyspace.db(index, NOW_MS, Mode::Replay).for_each(&mut |entry| {
-            let digest = digest::value_digest(entry.value(), false);
-            let again = dump::restore_payload(&dump::dump_payload(entry.value()), &limits);
-            let again = again.expect("what was dumped is restored");
-            assert_eq!(digest::value_digest(again.as_ref(), false), digest);
-            out.push((index, entry.key().to_vec(), entry.expire_at_ms(), digest));
-        });
-    }
-    out.sort();
-    out
-}
-
-fn new_keyspace(seed: u64) -> Keyspace {
-    let mut keyspace = Keyspace::new(DATABASES, seed);
-    keyspace.limits.string_len_max = STRING_LEN_MAX;
-    keyspace
-}
-
 fuzz_target!(|data: &[u8]| {
-    let mut live = new_keyspace(7);
-    let mut copy = new_keyspace(8);
+    let mut pair = Pair::default();
     for args in commands(data) {
         let args = args.as_args();
         let Some(command) = find(args).filter(|c| c.spec.arity_fits(args.len())) else { continue };
-        if is_endless(command, args) {
-            continue;
-        }
-        let mut sink = NoReply::default();
-        let mut ctx = Ctx { db: live.db(0, NOW_MS, Mode::Live), reply: &mut sink };
-        let _ = (command.run)(&mut ctx, args);
-        let records = live.effects.bytes().to_vec();
-        live.effects.clear();
-        for record in Records::new(&records) {
-            let record = record.expect("a record that was just written");
-            let command = cmd::by_opcode(record.opcode).expect("a row for every opcode");
-            let mut args = ArgBuf::from_parts([command.spec.name]);
-            record.args.as_args().iter_from(0).for_each(|arg| args.push(arg));
-            let mut sink = NoReply::default();
-            let mut ctx =
-                Ctx { db: copy.db(record.db as usize, NOW_MS, Mode::Replay), reply: &mut sink };
-            (command.run)(&mut ctx, args.as_args()).expect("an effect runs");
+        if !is_endless(command, args) {
+            pair.run(command, args, 0, NOW_MS);
         }
     }
-    assert_eq!(listing(&mut live), listing(&mut copy));
+    pair.check();
 });

@@ -12,6 +12,8 @@ use ringstone_engine::types::EncodingLimits;
 use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 use ringstone_persist::rdb::{Expired, LoadOptions, Loaded, RdbError, RdbFile, Sink, Summary};
 
+use ringstone_tests::generate::pair::{Row, described};
+
 /// EOF and CRC-64.
 const END_LEN: usize = 9;
 const SHARDS: usize = 3;
@@ -48,6 +50,16 @@ impl Collected {
         let row = |entry: &Loaded| {
             let digest = digest::value_digest(entry.value.as_ref(), false);
             (entry.db, entry.key.clone(), entry.expire_at_ms, digest)
+        };
+        all.values().map(row).collect()
+    }
+
+    /// The same with all that is to be said of values.
+    pub fn rows(&self) -> Vec<Row> {
+        let all = self.0.lock().unwrap();
+        let row = |entry: &Loaded| {
+            let described = described(entry.value.as_ref());
+            (entry.db, entry.key.clone(), entry.expire_at_ms, described)
         };
         all.values().map(row).collect()
     }

@@ -9,11 +9,13 @@
 //! Invariant: every key but the shared group belongs to one client, so that client alone knows what it may hold.
 
 pub mod oracle;
+mod twin;
 mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 use crate::resp::Conn;
 use crate::server::{Binary, Home, Launch, Server, target_dir};
 use oracle::Fault;
+use twin::Twin;
 use worker::Worker;
 
 /// How to run the loop.
@@ -131,12 +134,26 @@ pub fn run(options: &Options) -> Report {
     report
 }
 
+/// One that writes while the server runs, and knows what must be there when it runs again.
+trait Client: Send {
+    /// Its name in reports.
+    fn name(&self) -> String;
+    /// Writes until the connection breaks or something is wrong.
+    fn load(&mut self, conn: &mut Conn) -> io::Result<()>;
+    /// Compares all its keys with what may be there, and goes on from what is; how many were checked, and what is wrong.
+    fn verify(&mut self, conn: &mut Conn) -> io::Result<(u64, Vec<Fault>)>;
+    /// Writes acknowledged since the last call.
+    fn take_acked(&mut self) -> u64;
+    /// What went wrong under load.
+    fn take_faults(&mut self) -> Vec<Fault>;
+}
+
 struct Loop<'a> {
     options: &'a Options,
     home: &'a Home,
     report: &'a mut Report,
     random: Random,
-    workers: Vec<Worker>,
+    clients: Vec<Box<dyn Client>>,
     shards: usize,
     ends: Instant,
 }
@@ -144,9 +161,16 @@ struct Loop<'a> {
 impl<'a> Loop<'a> {
     fn new(options: &'a Options, home: &'a Home, report: &'a mut Report) -> Self {
         let mut random = Random::new(options.seed);
-        let workers = (0..options.clients).map(|id| Worker::new(id, random.next())).collect();
+        let mut clients: Vec<Box<dyn Client>> = Vec::new();
+        for id in 0..options.clients {
+            clients.push(Box::new(Worker::new(id, random.next())));
+            if id % 3 == 0 {
+                let newer = !options.binary.is_redis();
+                clients.push(Box::new(Twin::new(id, random.next(), newer)));
+            }
+        }
         let ends = Instant::now() + options.duration;
-        Loop { options, home, report, random, workers, shards: options.shards, ends }
+        Loop { options, home, report, random, clients, shards: options.shards, ends }
     }
 
     fn run(&mut self) {
@@ -201,9 +225,17 @@ impl<'a> Loop<'a> {
         let log = self.home.log();
         thread::scope(|scope| {
             let killed = &killed;
-            for worker in &mut self.workers {
-                scope.spawn(move || worker.run(port, killed));
-            }
+            let loads: Vec<_> = self
+                .clients
+                .iter_mut()
+                .map(|client| {
+                    scope.spawn(move || {
+                        let broken =
+                            Conn::connect(port).and_then(|mut conn| client.load(&mut conn));
+                        broken.err().filter(|_| !killed.load(Ordering::SeqCst))
+                    })
+                })
+                .collect();
             thread::sleep(Duration::from_millis(load_ms));
             let command = ["BGREWRITEAOF", "BGSAVE"].get(usize::try_from(rewrite).unwrap_or(9));
             if let Some(command) = command {
@@ -215,10 +247,16 @@ impl<'a> Loop<'a> {
             }
             killed.store(true, Ordering::SeqCst);
             server.kill();
+            for load in loads {
+                if let Some(e) = load.join().expect("a client does not panic") {
+                    let text = format!("the connection broke under load: {e}");
+                    self.report.faults([Fault::WrongReply(text)]);
+                }
+            }
         });
-        for worker in &mut self.workers {
-            self.report.acked += worker.take_acked();
-            let faults = worker.take_faults();
+        for client in &mut self.clients {
+            self.report.acked += client.take_acked();
+            let faults = client.take_faults();
             if !faults.is_empty() {
                 let printed = fs::read_to_string(&log).unwrap_or_default();
                 self.report.faults(faults);
@@ -237,13 +275,13 @@ impl<'a> Loop<'a> {
 
     fn verify(&mut self, server: &Server) {
         let mut conn = server.conn();
-        for worker in &mut self.workers {
-            match worker.verify(&mut conn) {
+        for client in &mut self.clients {
+            match client.verify(&mut conn) {
                 Ok((checked, faults)) => {
                     self.report.checked += checked;
                     self.report.faults(faults);
                 }
-                Err(e) => self.report.fault("unreadable", format!("client {}: {e}", worker.id)),
+                Err(e) => self.report.fault("unreadable", format!("{}: {e}", client.name())),
             }
         }
         if !self.report.faults.is_empty() {

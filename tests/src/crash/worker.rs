@@ -1,10 +1,9 @@
 //! One client of the crash loop: pipelines writes to its own keys, notes what was acknowledged, verifies after a restart.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Random;
 use super::oracle::{Counter, Fault, Register, all_equal, consecutive, number_of, value_of};
+use super::{Client, Random};
 use crate::resp::{Conn, Value, encode_into};
 
 /// Single keys of each client.
@@ -25,7 +24,7 @@ const SHARED: [&str; 3] = ["shared:a", "shared:b", "shared:c"];
 /// A client.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) id: usize,
+    id: usize,
     random: Random,
     /// The last number that went into a value; no two writes of a client carry the same.
     number: u64,
@@ -70,40 +69,6 @@ impl Worker {
             acked: 0,
             faults: Vec::new(),
         }
-    }
-
-    pub(super) fn take_acked(&mut self) -> u64 {
-        std::mem::take(&mut self.acked)
-    }
-
-    pub(super) fn take_faults(&mut self) -> Vec<Fault> {
-        std::mem::take(&mut self.faults)
-    }
-
-    /// Writes until the connection breaks, which is a fault unless the server was killed.
-    pub(super) fn run(&mut self, port: u16, killed: &AtomicBool) {
-        let broken = Conn::connect(port).and_then(|mut conn| self.load(&mut conn));
-        if let Err(e) = broken
-            && !killed.load(Ordering::SeqCst)
-        {
-            let text = format!("client {}: the connection broke under load: {e}", self.id);
-            self.faults.push(Fault::WrongReply(text));
-        }
-    }
-
-    fn load(&mut self, conn: &mut Conn) -> io::Result<()> {
-        while self.faults.is_empty() {
-            let mut bytes = Vec::new();
-            let depth = 1 + self.random.below(32);
-            let sent: Vec<Sent> = (0..depth).map(|_| self.send(&mut bytes)).collect();
-            let written = conn.send_raw(&bytes);
-            // Replies that left before the kill are acknowledgements, even when a later write failed.
-            for sent in sent {
-                self.receive(conn, &sent)?;
-            }
-            written?;
-        }
-        Ok(())
     }
 
     fn send(&mut self, out: &mut Vec<u8>) -> Sent {
@@ -260,9 +225,37 @@ impl Worker {
         self.number += 1;
         self.number
     }
+}
 
-    /// Compares all keys with what may be there; how many were checked, and what is wrong.
-    pub(super) fn verify(&mut self, conn: &mut Conn) -> io::Result<(u64, Vec<Fault>)> {
+impl Client for Worker {
+    fn name(&self) -> String {
+        format!("client {}", self.id)
+    }
+
+    fn take_acked(&mut self) -> u64 {
+        std::mem::take(&mut self.acked)
+    }
+
+    fn take_faults(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.faults)
+    }
+
+    fn load(&mut self, conn: &mut Conn) -> io::Result<()> {
+        while self.faults.is_empty() {
+            let mut bytes = Vec::new();
+            let depth = 1 + self.random.below(32);
+            let sent: Vec<Sent> = (0..depth).map(|_| self.send(&mut bytes)).collect();
+            let written = conn.send_raw(&bytes);
+            // Replies that left before the kill are acknowledgements, even when a later write failed.
+            for sent in sent {
+                self.receive(conn, &sent)?;
+            }
+            written?;
+        }
+        Ok(())
+    }
+
+    fn verify(&mut self, conn: &mut Conn) -> io::Result<(u64, Vec<Fault>)> {
         let mut faults = Vec::new();
         let mut note = |result: Result<(), Fault>| faults.extend(result.err());
         for register in &mut self.registers {

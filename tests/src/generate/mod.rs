@@ -7,6 +7,7 @@
 //! Invariant: no command is known by name here. What a good word is follows from the argument's name and kind; how many
 //! follow a count (`numkeys`, `numfields`), and how many ids the streams before them, from the order of the arguments.
 
+pub mod pair;
 mod words;
 
 use ringstone_engine::cmd::{self, Arg, ArgKind, Command, Flags, Group, Scope, Spec};
@@ -74,11 +75,13 @@ impl Generator {
         if is_sweeping(&command.spec) && !choices.one_in(10) {
             command = self.table[choices.below(self.table.len())];
         }
-        let words = command.spec.name.split('|').map(|word| word.as_bytes().to_vec()).collect();
+        let words = command.spec.name.split('|').map(|word| word.as_bytes().to_vec());
+        let words: Vec<_> = words.collect();
+        let named = words.len();
         let group = command.spec.group;
         let mut line = Draft { generator: self, choices, group, words, pending: None, many: None };
         line.args(command.spec.args);
-        line.damage();
+        line.damage(named);
         let mut words = line.words;
         tame(&command.spec, &mut words);
         (command, words)
@@ -157,12 +160,12 @@ impl Draft<'_> {
         }
     }
 
-    /// Now and then, something is wrong with a command.
-    fn damage(&mut self) {
-        if !self.choices.one_in(30) || self.words.len() < 2 {
+    /// Now and then, something is wrong with a command behind its name.
+    fn damage(&mut self, named: usize) {
+        if !self.choices.one_in(30) || self.words.len() == named {
             return;
         }
-        let at = 1 + self.choices.below(self.words.len() - 1);
+        let at = named + self.choices.below(self.words.len() - named);
         match self.choices.below(4) {
             0 => drop(self.words.remove(at)),
             1 => self.words.insert(at, self.words[at].clone()),

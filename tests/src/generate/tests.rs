@@ -40,3 +40,21 @@ fn a_seed_and_bytes_give_the_same_commands_again() {
     let bytes: Vec<u8> = (0..200).collect();
     assert_eq!(made(&mut Bytes(&bytes)), made(&mut Bytes(&bytes)));
 }
+
+#[test]
+fn what_commands_record_gives_the_same_data_again() {
+    for seed in 0..40 {
+        let (mut generator, mut rng) = (Generator::new(|s| s.name != "pfselftest"), Rng::new(seed));
+        let (mut pair, mut now_ms) = (pair::Pair::default(), 1_700_000_000_000);
+        let mut lines = Vec::new();
+        for _ in 0..400 {
+            now_ms += rng.below(100) as i64;
+            let (command, words) = generator.command(&mut rng);
+            if command.spec.arity_fits(words.len()) {
+                lines.push(String::from_utf8_lossy(&words.join(&b' ')).into_owned());
+                pair.run(command, ArgBuf::from_parts(&words).as_args(), 0, now_ms);
+            }
+        }
+        pair.check();
+    }
+}

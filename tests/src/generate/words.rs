@@ -92,7 +92,7 @@ impl Draft<'_> {
                 times.to_string().into()
             }
             (_, "seconds" | "milliseconds" | "ttl") => {
-                self.pick(&["100000", "200500", "900000", "0", "-1"])
+                self.pick(&["10000000", "20050000", "90000000", "0", "-1"])
             }
             (_, "cursor") => self.pick(&["0"]),
             (_, "bit") => self.pick(&["0", "1"]),
