@@ -37,6 +37,14 @@ pub trait Reply {
     }
     /// True when the client speaks RESP3.
     fn is_resp3(&self) -> bool;
+    /// True when the reply is so long already that the client is dropped for it: what is left need not be written.
+    fn is_cut(&self) -> bool {
+        false
+    }
+    /// True when a reply that is too long is cut.
+    fn is_bounded(&self) -> bool {
+        false
+    }
 
     /// `+OK`.
     fn ok(&mut self) {

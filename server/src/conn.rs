@@ -42,6 +42,13 @@ const PENDING_MAX: usize = 4096;
 /// Bytes of output that may wait before a connection's next command waits.
 const OUTPUT_PAUSE_BYTES: usize = 64 << 20;
 
+/// Output of up to so many bytes is not counted as waiting: what Redis has in the buffer of its own that each client has there.
+pub const OUTPUT_FREE_BYTES: usize = 16 << 10;
+/// An input buffer larger than this is made smaller when little of it is used.
+const INPUT_SHRINK_BYTES: usize = 32 << 10;
+/// What is left of it then: who sent a large command may send another.
+const INPUT_KEPT_BYTES: usize = 16 << 10;
+
 /// Number of a shard's batch of effects, from 1 on; 0 is always safe.
 pub type BatchId = u64;
 
@@ -156,6 +163,8 @@ pub struct Conn {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Since when the output has been above the soft limit, in ms since 1970.
     pub soft_limit_since_ms: Option<i64>,
+    /// Its share of what the shard counts for `maxmemory-clients`, in bytes.
+    pub counted_bytes: usize,
     out: Vec<u8>,
     /// Bytes that ever left `out` for `sending`.
     taken: u64,
@@ -214,6 +223,7 @@ impl Conn {
             tracking: None,
             subscriptions: None,
             soft_limit_since_ms: None,
+            counted_bytes: 0,
             out: Vec::new(),
             taken: 0,
             sending: Vec::new(),
@@ -420,14 +430,21 @@ impl Conn {
         self.out.capacity() + self.sending.capacity()
     }
 
-    /// Replies that are out of turn: how many, and their bytes.
-    pub fn pending_output(&self) -> (usize, usize) {
-        let ready = self.pending.iter().filter_map(|p| match p {
-            Pending::Ready { bytes, .. } => Some(bytes.capacity()),
-            Pending::Waiting { .. } => None,
+    /// Output as CLIENT LIST has it: bytes while they are few; when they are more, how many pieces of 16 KiB wait, and their bytes.
+    pub fn output_parts(&self) -> (usize, usize, usize) {
+        match self.output_bytes() {
+            few @ 0..=OUTPUT_FREE_BYTES => (few, 0, 0),
+            many => (0, many.div_ceil(OUTPUT_FREE_BYTES), many),
+        }
+    }
+
+    /// Room allocated for replies that are out of turn, in bytes.
+    fn pending_capacity(&self) -> usize {
+        let bytes = self.pending.iter().map(|p| match p {
+            Pending::Ready { bytes, .. } => bytes.capacity(),
+            Pending::Waiting { .. } => 0,
         });
-        let (count, bytes) = ready.fold((0, 0), |(count, sum), len| (count + 1, sum + len));
-        (count, bytes + count * size_of::<Pending>())
+        bytes.sum::<usize>() + self.pending.capacity() * size_of::<Pending>()
     }
 
     /// Bytes of the commands queued behind MULTI.
@@ -442,8 +459,10 @@ impl Conn {
             + self.inbuf.capacity()
             + self.spans.capacity() * size_of::<Span>()
             + self.output_capacity()
-            + self.pending_output().1
-            + self.queue_bytes()
+            + self.pending_capacity()
+            + self.tx.as_ref().map_or(0, |tx| tx.memory_bytes())
+            + self.subscriptions.as_ref().map_or(0, |all| all.memory_bytes())
+            + self.tracking.as_ref().map_or(0, |settings| settings.memory_bytes())
     }
 
     // ---- sending
@@ -525,6 +544,14 @@ impl Conn {
         if self.inbuf.is_empty() {
             self.inbuf = Vec::new();
             self.spans = Vec::new();
+        }
+    }
+
+    /// Gives back the better part of an input buffer that is large and not used.
+    pub fn shrink_input(&mut self) {
+        let wanted = self.inbuf.len().max(INPUT_KEPT_BYTES);
+        if self.inbuf.capacity() > INPUT_SHRINK_BYTES && wanted <= self.inbuf.capacity() / 2 {
+            self.inbuf.shrink_to(wanted);
         }
     }
 

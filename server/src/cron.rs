@@ -47,7 +47,8 @@ async fn expire(shard: &ShardRef) {
     for _ in 0..EXPIRE_SLICES {
         let more = {
             let mut this = shard.borrow_mut();
-            if !this.tx.locks.is_free()
+            if this.keyspace.is_paused()
+                || !this.tx.locks.is_free()
                 || this.commit.check_writable(false, &this.shared.saving).is_err()
             {
                 return;
@@ -99,9 +100,11 @@ impl Shard {
             writer.tick(now);
             wakes = !writer.is_idle();
         }
+        if !self.slow_readers.is_empty() {
+            self.check_slow_readers();
+        }
         if self.pause.is_over(self.now_ms) {
-            self.resume_paused();
-            wakes = true;
+            wakes |= self.resume_paused();
         }
         // A timer of the executor may come late; this one does not rely on it.
         wakes |= self.blocked.home.is_due(self.now_ms);
@@ -133,18 +136,15 @@ impl Shard {
     fn close_idle_clients(&mut self) {
         let (now_ms, timeout_ms) = (self.now_ms, i64::from(self.config.timeout) * 1000);
         let mut late: Vec<ConnId> = Vec::new();
-        let mut slow: Vec<ConnId> = Vec::new();
         let forgets_peaks = now_ms / 1000 % PEAK_S == 0;
         for conn in self.conns.iter_mut() {
             if forgets_peaks {
                 conn.output_peak = conn.output_bytes();
             }
-            if conn.soft_limit_since_ms.is_some() {
-                slow.push(conn.id);
-            }
             if now_ms - conn.last_ms > 2000 && conn.is_shrinkable() {
                 conn.shrink();
             }
+            conn.shrink_input();
             if timeout_ms > 0
                 && !conn.blocked
                 && !conn.is_subscriber()
@@ -156,11 +156,8 @@ impl Shard {
         for id in late {
             self.close_id(id);
         }
-        for id in slow {
-            if let Some(mut conn) = self.conns.take(id) {
-                self.check_output_limit(&mut conn);
-                self.settle(conn);
-            }
+        if self.client_room.limits() {
+            self.count_all_clients();
         }
     }
 

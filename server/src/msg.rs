@@ -27,6 +27,8 @@ pub struct Hop {
     pub no_touch: bool,
     /// Who runs it, if it is a client that tracks keys.
     pub caller: Option<Caller>,
+    /// The client is dropped for a reply longer than this, in bytes.
+    pub reply_max: usize,
     /// The command.
     pub entry: &'static Entry,
     /// Its arguments.

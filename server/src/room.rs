@@ -5,6 +5,8 @@
 //!
 //! Invariant: with no limit set, none of this costs more than one comparison.
 
+pub mod clients;
+
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -155,8 +157,8 @@ impl Shard {
             self.room.is_out = true;
             return false;
         };
-        // A transaction has keys of this shard: they must not change under it.
-        if !self.tx.locks.is_free() {
+        // CLIENT PAUSE: nothing may change. A transaction has keys of this shard: they must not change under it.
+        if self.keyspace.is_paused() || !self.tx.locks.is_free() {
             return false;
         }
         if self.commit.check_writable(false, &self.shared.saving).is_err() {

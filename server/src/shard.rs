@@ -78,6 +78,8 @@ pub struct Shard {
     pub measure: crate::measure::Measure,
     /// Its part in keeping the memory limit.
     pub room: crate::room::Room,
+    /// Its part in keeping the limit of clients' memory.
+    pub client_room: crate::room::clients::ClientRoom,
     /// Lua.
     pub scripts: crate::script::Scripts,
     /// Scripts that were set aside and go on by and by.
@@ -90,6 +92,8 @@ pub struct Shard {
     pub pubsub: crate::pubsub::PubSub,
     /// Connections whose output has to be looked at.
     pub dirty: Vec<crate::conn::ConnId>,
+    /// Connections whose output is above their soft limit, or was lately.
+    pub slow_readers: Vec<crate::conn::ConnId>,
     /// Spans of the command at hand, kept to be used again.
     pub spans: Vec<Span>,
     /// Now, in ms since 1970, as of this pass.
@@ -140,6 +144,7 @@ impl Shard {
                 listeners: Vec::new(),
                 conns: Slab::default(),
                 keyspace,
+                client_room: crate::room::clients::ClientRoom::new(&config),
                 config,
                 users: shared.users(),
                 shared,
@@ -160,6 +165,7 @@ impl Shard {
                 tracking: crate::tracking::Tracking::default(),
                 pubsub: crate::pubsub::PubSub::default(),
                 dirty: Vec::new(),
+                slow_readers: Vec::new(),
                 spans: Vec::new(),
                 now_ms: crate::rt::clock::unix_ms(),
                 snapshot: None,
@@ -216,6 +222,9 @@ impl Shard {
         worked |= self.end_late_waits();
         worked |= self.resume_served();
         worked |= self.commit_and_reply();
+        if self.client_room.limits() {
+            self.keep_client_limit();
+        }
         worked
     }
 

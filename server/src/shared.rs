@@ -75,6 +75,8 @@ pub struct Shared {
     pub scripts_call_any: AtomicBool,
     /// What the shards know of each other's memory.
     pub memory: crate::room::Board,
+    /// Bytes that the connections of each shard hold, while `maxmemory-clients` is set.
+    pub client_memory: crate::room::clients::Board,
     /// Which shards have replies that wait for other shards' logs.
     waiting: Vec<AtomicBool>,
     /// Which shards have subscribers of which channels.
@@ -223,6 +225,7 @@ impl Shared {
             memory_peak: AtomicUsize::new(0),
             scripts_call_any: AtomicBool::new(false),
             memory: crate::room::Board::new(slots.shards()),
+            client_memory: crate::room::clients::Board::new(slots.shards()),
             waiting: (0..slots.shards()).map(|_| AtomicBool::new(false)).collect(),
             subscriptions: Default::default(),
             mail: (0..slots.shards()).map(|_| Mailbox::default()).collect(),

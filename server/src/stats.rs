@@ -21,6 +21,8 @@ pub struct Stats {
     pub transactions: u64,
     /// Clients dropped because of their output buffer.
     pub output_limit_disconnections: u64,
+    /// Clients dropped because of `maxmemory-clients`.
+    pub evicted_clients: u64,
     /// Clients dropped because of their query buffer.
     pub query_limit_disconnections: u64,
     /// Times that something was read from a client.
@@ -64,6 +66,7 @@ impl Stats {
         self.hops += other.hops;
         self.transactions += other.transactions;
         self.output_limit_disconnections += other.output_limit_disconnections;
+        self.evicted_clients += other.evicted_clients;
         self.query_limit_disconnections += other.query_limit_disconnections;
         self.reads += other.reads;
         self.writes += other.writes;

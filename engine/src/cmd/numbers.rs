@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::num::parse_i64;
 
-/// The most elements that SRANDMEMBER and HRANDFIELD repeat: such a reply has no natural bound, and Redis, which has no limit
-/// here, dies of it.
+/// The most elements that SRANDMEMBER and HRANDFIELD repeat when nothing bounds the reply: Redis, which has no limit here, dies
+/// of it.
 pub(crate) const REPEATS_MAX: usize = 1 << 27;
 
 /// Any 64-bit integer.

@@ -224,13 +224,13 @@ impl Db<'_> {
 
     /// Records a change as a canonical command: its opcode and its arguments after the name.
     pub fn effect(&mut self, opcode: Opcode, args: &[&[u8]]) {
-        if self.mode == Mode::Live {
+        if self.mode != Mode::Replay {
             self.ks.effects.push(u32::try_from(self.index).unwrap_or(0), opcode, args);
         }
     }
     /// Records a change as the client's own words.
     pub fn effect_verbatim(&mut self, opcode: Opcode, args: Args<'_>) {
-        if self.mode == Mode::Live {
+        if self.mode != Mode::Replay {
             self.ks.effects.push_verbatim(u32::try_from(self.index).unwrap_or(0), opcode, args);
         }
     }
@@ -251,7 +251,7 @@ impl Db<'_> {
         let hash = self.ks.hasher.hash(key);
         self.locate_hashed(hash, key)
     }
-    /// Where the live entry of `key` is; an expired one is removed and recorded.
+    /// Where the live entry of `key` is; an expired one is removed and recorded, unless nothing may change.
     #[inline]
     fn locate_hashed(&mut self, hash: u64, key: &[u8]) -> Option<Place> {
         let table = self.table()?;
@@ -269,6 +269,9 @@ impl Db<'_> {
     }
     #[cold]
     fn expire(&mut self, place: Place, key: &[u8]) {
+        if self.mode == Mode::Reading {
+            return;
+        }
         self.ks.delete(self.index, place);
         self.ks.stats.expired += 1;
         if self.ks.effects.is_observed() {
@@ -315,5 +318,5 @@ impl Db<'_> {
 /// Whether an entry is to be seen as gone.
 #[inline]
 pub(super) fn is_due(entry: &Entry, now_ms: i64, mode: Mode) -> bool {
-    entry.expire_at_ms().is_some_and(|at| at <= now_ms) && mode == Mode::Live
+    entry.expire_at_ms().is_some_and(|at| at <= now_ms) && mode != Mode::Replay
 }

@@ -145,7 +145,7 @@ impl Db<'_> {
     /// Announces an event of `key`.
     #[inline]
     pub fn notify(&mut self, class: Classes, name: &'static str, key: &[u8]) {
-        if self.mode == Mode::Live {
+        if self.mode != Mode::Replay {
             self.ks.events.push(class, name, self.index, key);
         }
     }

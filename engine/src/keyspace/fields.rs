@@ -166,7 +166,7 @@ impl Db<'_> {
     /// Whether fields of an entry are due.
     #[inline]
     pub(super) fn has_due_fields(&self, entry: &Entry) -> bool {
-        earliest(entry).is_some_and(|at_ms| at_ms <= self.now_ms) && self.mode == Mode::Live
+        earliest(entry).is_some_and(|at_ms| at_ms <= self.now_ms) && self.mode != Mode::Replay
     }
 }
 

@@ -51,6 +51,8 @@ pub const OPCODE_DEL: Opcode = 64;
 pub enum Mode {
     /// For a client: expired keys are gone, changes are recorded.
     Live,
+    /// For a client that reads while the data must stay as it is: expired keys are not seen, but stay.
+    Reading,
     /// From a log: nothing expires by itself, nothing is recorded.
     Replay,
 }
@@ -121,6 +123,7 @@ pub struct Keyspace {
     lazyfree: LazyFree,
     active_expire: bool,
     expire_at: ExpireCursor,
+    is_paused: bool,
 }
 
 impl Keyspace {
@@ -144,6 +147,7 @@ impl Keyspace {
             lazyfree: LazyFree::default(),
             active_expire: true,
             expire_at: ExpireCursor::default(),
+            is_paused: false,
         };
         keyspace.hasher = KeyHasher::new(keyspace.random() ^ seed, keyspace.random());
         keyspace
@@ -155,6 +159,15 @@ impl Keyspace {
     /// Says whether the commands to come are called by a script.
     pub fn set_in_script(&mut self, in_script: bool) {
         self.in_script = in_script;
+    }
+    /// Whether keys whose time is up stay until somebody writes (CLIENT PAUSE), rather than to be removed by whoever meets them.
+    pub fn set_paused(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+    }
+    /// True while they do.
+    #[inline]
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
     }
     /// Number of databases.
     pub fn databases(&self) -> usize {

@@ -109,6 +109,7 @@ fn set(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     }
     host.later(move |shard| async move {
         let (logs, new_password) = (config.appendonly, change.touches("requirepass"));
+        let limits_clients = change.touches("maxmemory-clients") || change.touches("maxmemory");
         apply_everywhere(&shard, config, new_password).await;
         if names_log && let Err(reason) = log_switch::switch(&shard, logs).await {
             tracing::error!("the log cannot be switched on: {reason}");
@@ -118,6 +119,10 @@ fn set(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
             });
             apply_everywhere(&shard, config, new_password).await;
             return Tree::Error(Error::owned(error.to_string()));
+        }
+        if limits_clients {
+            // Whoever has to go is gone when this is answered.
+            crate::room::clients::evict(&shard).await;
         }
         Tree::Simple("OK".into())
     })
@@ -149,6 +154,7 @@ impl Shard {
         self.keyspace.limits = crate::limits::encoding(config, self.keyspace.limits);
         self.keyspace.events.set_wanted(config.notify_keyspace_events);
         self.limit_tracked();
+        self.limit_clients(config);
         self.keyspace.set_access_policy(crate::room::access_policy(config));
         self.measure_memory();
         self.make_room();

@@ -29,6 +29,8 @@ pub enum Kind {
         /// Largest value.
         max: i64,
     },
+    /// Bytes as above, or a percentage.
+    MemoryOrPercent,
     /// Permission bits, octal.
     Octal {
         /// Largest value.
@@ -94,6 +96,7 @@ impl Kind {
             Kind::Memory { min, max } => {
                 format!("a size from {} to {}", memory_text(min), memory_text(max))
             }
+            Kind::MemoryOrPercent => "a size, or a percentage from 0% to 100%".to_owned(),
             Kind::Octal { max } => format!("octal permission bits from 0 to {max:o}"),
             Kind::Enum(words) => format!("one of {}", words.join(", ")),
             Kind::Secret => "any text, or \"\" for none".to_owned(),

@@ -6,8 +6,8 @@
 
 use super::kind::{BadValue, Kind, Setting};
 use super::types::{
-    Access, Bind, EvictionPolicy, Fsync, LogLevel, NewChannels, OutputLimits, Percentiles,
-    SavePoint, Secret,
+    Access, Bind, ClientMemory, EvictionPolicy, Fsync, LogLevel, NewChannels, OutputLimits,
+    Percentiles, SavePoint, Secret,
 };
 use ringstone_engine::keyspace::Classes;
 use std::path::PathBuf;
@@ -219,6 +219,9 @@ params! {
         /// Memory that the server may use; 0 = no limit. Beyond it, keys are removed as `maxmemory-policy` says, and commands that need
         /// memory are refused when none may be.
         maxmemory: u64 = "maxmemory", SIZE, "0", Live;
+        /// Memory that all connections together may use, in bytes or (`5%`) as a part of `maxmemory`; 0 = no limit. Beyond it those that
+        /// use most are disconnected, save for those that said CLIENT NO-EVICT ON.
+        maxmemory_clients: ClientMemory = "maxmemory-clients", Kind::MemoryOrPercent, "0", Live;
         /// Which keys are removed when `maxmemory` is used up.
         maxmemory_policy: EvictionPolicy = "maxmemory-policy", Kind::Enum(EvictionPolicy::WORDS), "noeviction", Live;
         /// Keys that are compared to find the one to remove.

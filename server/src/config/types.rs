@@ -114,6 +114,73 @@ impl Access {
     }
 }
 
+/// How much memory connections may use: bytes, or a part of `maxmemory`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientMemory {
+    /// So many bytes; 0 = no limit.
+    Bytes(u64),
+    /// So many hundredths of `maxmemory`.
+    Percent(u64),
+}
+
+impl Default for ClientMemory {
+    fn default() -> Self {
+        ClientMemory::Bytes(0)
+    }
+}
+
+/// A smaller limit of clients' memory would leave no client that could raise it.
+const CLIENT_MEMORY_MIN_BYTES: u64 = 128 << 10;
+
+impl ClientMemory {
+    /// The limit in bytes, if there is one.
+    pub fn limit(self, maxmemory: u64) -> Option<u64> {
+        let bytes = match self {
+            ClientMemory::Bytes(0) => return None,
+            ClientMemory::Percent(_) if maxmemory == 0 => return None,
+            ClientMemory::Percent(0) => return None,
+            ClientMemory::Bytes(bytes) => bytes,
+            ClientMemory::Percent(percent) => {
+                u64::try_from(u128::from(maxmemory) * u128::from(percent) / 100).unwrap_or(u64::MAX)
+            }
+        };
+        Some(bytes.max(CLIENT_MEMORY_MIN_BYTES))
+    }
+}
+
+impl Setting for ClientMemory {
+    fn set(&mut self, _: Kind, words: &[Vec<u8>], _: bool) -> Result<(), BadValue> {
+        let [word] = words else { return Err(BadValue::new("wrong number of arguments")) };
+        let percent = word.strip_suffix(b"%").and_then(|digits| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            digits.parse::<u64>().ok().filter(|value| value.to_string() == digits)
+        });
+        *self = match (parse_memory(word), percent) {
+            (Some(bytes), _) if i64::try_from(bytes).is_err() => {
+                let text = format!("argument must be between 0 and {} inclusive", i64::MAX);
+                return Err(BadValue(text));
+            }
+            (Some(bytes), _) => ClientMemory::Bytes(bytes),
+            (None, Some(percent @ 0..=100)) => ClientMemory::Percent(percent),
+            (None, Some(_)) => {
+                return Err(BadValue::new("percentage argument must be less or equal to 100"));
+            }
+            (None, None) => {
+                return Err(BadValue::new("argument must be a memory or percent value"));
+            }
+        };
+        Ok(())
+    }
+
+    fn text(&self, _: Kind) -> Vec<u8> {
+        match self {
+            ClientMemory::Bytes(bytes) => bytes.to_string().into_bytes(),
+            ClientMemory::Percent(0) => b"0".to_vec(),
+            ClientMemory::Percent(percent) => format!("{percent}%").into_bytes(),
+        }
+    }
+}
+
 /// A password: bytes that stay out of debug output.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);

@@ -36,7 +36,6 @@ const fn refuse(
 
 const CLUSTER: &str = "cluster mode is not implemented yet";
 const DEFRAG: &str = "active defragmentation is not implemented yet";
-const EVICTION: &str = "connections are not closed to save memory; see client-output-buffer-limit";
 const LAZY: &str = "big values are always freed step by step";
 const LOG: &str = "Ringstone's log has its own format";
 const OS: &str = "the service manager's task; with systemd: OOMScoreAdjust, CPUAffinity, Type=notify, SyslogIdentifier";
@@ -128,7 +127,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     warn("lazyfree-lazy-server-del", Some("yes"), LAZY),
     warn("lazyfree-lazy-user-del", Some("yes"), LAZY),
     warn("lazyfree-lazy-user-flush", Some("yes"), LAZY),
-    warn("maxmemory-clients", Some("0"), EVICTION),
     warn("masterauth", Some(""), REPLICATION),
     warn("masteruser", Some(""), REPLICATION),
     warn("min-replicas-max-lag", None, REPLICATION),

@@ -1,8 +1,8 @@
 //! Step 5: the command runs, on the shard that has its keys.
 
-use ringstone_engine::cmd::Scope;
 use ringstone_engine::cmd::blocking::Block;
 use ringstone_engine::cmd::generic::scan::scan_count;
+use ringstone_engine::cmd::{Flags, Scope};
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::reply::TreeSink;
 use ringstone_engine::{Args, Ctx, Error, Keyspace, Reply, Tree};
@@ -16,61 +16,80 @@ use crate::shard::Shard;
 use crate::table::{Entry, Run};
 use crate::tx::Waiter;
 
+/// Flags of commands that may change data.
+pub(crate) const MAY_CHANGE: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
+
 /// A reply sink that writes RESP.
-pub struct RespReply<'a>(Encoder<'a>, bool);
+pub struct RespReply<'a> {
+    encoder: Encoder<'a>,
+    resp3: bool,
+    /// The longest that `out` may become before the client is dropped.
+    limit: usize,
+}
 
 impl<'a> RespReply<'a> {
     /// Appends to `out`.
     pub fn new(out: &'a mut Vec<u8>, resp3: bool) -> Self {
-        RespReply(Encoder::new(out, resp3), resp3)
+        RespReply::within(out, resp3, usize::MAX)
+    }
+
+    /// The same where whoever gets the reply is dropped when `out` becomes longer than `limit`.
+    pub fn within(out: &'a mut Vec<u8>, resp3: bool, limit: usize) -> Self {
+        RespReply { encoder: Encoder::new(out, resp3), resp3, limit }
     }
 }
 
 impl Reply for RespReply<'_> {
     fn simple(&mut self, text: &str) {
-        self.0.simple(text);
+        self.encoder.simple(text);
     }
     fn error(&mut self, error: &Error) {
-        self.0.error(error.to_string().as_bytes());
+        self.encoder.error(error.to_string().as_bytes());
     }
     fn int(&mut self, value: i64) {
-        self.0.int(value);
+        self.encoder.int(value);
     }
     fn bulk(&mut self, bytes: &[u8]) {
-        self.0.bulk(bytes);
+        self.encoder.bulk(bytes);
     }
     fn null(&mut self) {
-        self.0.null();
+        self.encoder.null();
     }
     fn null_array(&mut self) {
-        self.0.null_array();
+        self.encoder.null_array();
     }
     fn array(&mut self, len: usize) {
-        self.0.array(len);
+        self.encoder.array(len);
     }
     fn map(&mut self, len: usize) {
-        self.0.map(len);
+        self.encoder.map(len);
     }
     fn set(&mut self, len: usize) {
-        self.0.set(len);
+        self.encoder.set(len);
     }
     fn push(&mut self, len: usize) {
-        self.0.push(len);
+        self.encoder.push(len);
     }
     fn double(&mut self, value: f64) {
-        self.0.double(value);
+        self.encoder.double(value);
     }
     fn bool(&mut self, value: bool) {
-        self.0.bool(value);
+        self.encoder.bool(value);
     }
     fn verbatim(&mut self, format: &str, text: &[u8]) {
-        self.0.verbatim(format, text);
+        self.encoder.verbatim(format, text);
     }
     fn big_number(&mut self, digits: &str) {
-        self.0.big_number(digits);
+        self.encoder.big_number(digits);
     }
     fn is_resp3(&self) -> bool {
-        self.1
+        self.resp3
+    }
+    fn is_cut(&self) -> bool {
+        self.encoder.out.len() > self.limit
+    }
+    fn is_bounded(&self) -> bool {
+        self.limit < usize::MAX
     }
 }
 
@@ -102,7 +121,9 @@ pub fn run_or_wait(
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
     let Run::Data(run) = entry.run else { return Ok(()) };
-    let mut ctx = Ctx { db: keyspace.db(db, now_ms, Mode::Live), reply };
+    let reads = keyspace.is_paused() && !entry.spec.flags.intersects(MAY_CHANGE);
+    let mode = if reads { Mode::Reading } else { Mode::Live };
+    let mut ctx = Ctx { db: keyspace.db(db, now_ms, mode), reply };
     let result = run(&mut ctx, args);
     if let Err(error) = &result
         && !matches!(error, Error::WouldBlock(_))
@@ -127,7 +148,8 @@ impl Shard {
         self.tracking.caller = conn.caller(self.index);
         let ran = match cursor_shard {
             None => {
-                let mut reply = RespReply::new(conn.reply_buffer(), resp3);
+                let limit = self.output_max_bytes(conn);
+                let mut reply = RespReply::within(conn.reply_buffer(), resp3, limit);
                 self.run_or_wait_and_note(db, entry, args, &mut reply)
             }
             Some(_) => {
@@ -192,7 +214,8 @@ impl Shard {
     }
 
     pub(crate) fn execute_hop(&mut self, hop: Hop) {
-        let Hop { origin, conn, number, db, resp3, no_touch, caller, entry, args, carried } = hop;
+        let Hop { origin, conn, number, db, resp3, no_touch, caller, reply_max, .. } = hop;
+        let (entry, args, carried) = (hop.entry, hop.args, hop.carried);
         let mut bytes = Vec::new();
         self.keyspace.set_quiet(no_touch);
         self.tracking.caller = caller;
@@ -214,6 +237,7 @@ impl Shard {
                             resp3,
                             no_touch,
                             caller,
+                            reply_max,
                             entry,
                             args,
                             carried,
@@ -225,7 +249,7 @@ impl Shard {
                 }
             }
             Scope::Keys | Scope::All(_) => {
-                let mut reply = RespReply::new(&mut bytes, resp3);
+                let mut reply = RespReply::within(&mut bytes, resp3, reply_max);
                 self.run_or_wait_and_note(db, entry, args.as_args(), &mut reply)
             }
         };
@@ -240,6 +264,10 @@ impl Shard {
             }
         };
         self.remember_there(origin, conn, entry, args.as_args(), bytes.len());
+        if bytes.len() > reply_max {
+            // It may not be whole: nothing of it may be sent, and its connection ends.
+            self.call(origin, move |there| there.drop_for_output(conn));
+        }
         // First who waits for the keys, then the reply: with that the client's next command runs.
         self.observe();
         self.tracking.caller = None;

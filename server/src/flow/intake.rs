@@ -160,6 +160,9 @@ impl Shard {
             conn.input_paused = false;
             self.start_receiving(&mut conn);
         }
+        if self.client_room.limits() {
+            self.count_client(&mut conn);
+        }
         if conn.closing && !conn.receiving && !conn.is_sending() {
             self.forget_tx(&mut conn);
             socket::close(conn.fd);

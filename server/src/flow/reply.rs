@@ -4,7 +4,8 @@ use ringstone_engine::{Error, Reply, Tree};
 
 use super::execute::RespReply;
 use super::intake::kind;
-use crate::conn::{BatchId, Conn, ConnId, ReplyMode};
+use crate::config::types::OutputLimit;
+use crate::conn::{BatchId, Conn, ConnId, OUTPUT_FREE_BYTES, ReplyMode};
 use crate::rt::ring::{Completion, Token};
 use crate::shard::Shard;
 use crate::table::Entry;
@@ -125,26 +126,70 @@ impl Shard {
         }
     }
 
-    pub(crate) fn check_output_limit(&mut self, conn: &mut Conn) {
+    fn output_limit(&self, conn: &Conn) -> OutputLimit {
         let limits = &self.config.client_output_buffer_limit;
         // Both get what they did not ask for line by line.
         let pushed = conn.is_subscriber() || conn.monitors;
-        let limit = if pushed { limits.pubsub } else { limits.normal };
-        let bytes = conn.output_bytes() as u64;
-        conn.output_peak = conn.output_peak.max(conn.output_bytes());
-        self.stats.output_buffer_max = self.stats.output_buffer_max.max(conn.output_bytes());
+        if pushed { limits.pubsub } else { limits.normal }
+    }
+
+    /// The most bytes that a connection's output can have; with more it is dropped at the end of the pass.
+    pub(crate) fn output_max_bytes(&self, conn: &Conn) -> usize {
+        match self.output_limit(conn).hard_bytes {
+            0 => usize::MAX,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX).max(OUTPUT_FREE_BYTES),
+        }
+    }
+
+    pub(crate) fn check_output_limit(&mut self, conn: &mut Conn) {
+        let limit = self.output_limit(conn);
+        let output = conn.output_bytes();
+        let bytes = if output > OUTPUT_FREE_BYTES { output as u64 } else { 0 };
+        conn.output_peak = conn.output_peak.max(output);
+        self.stats.output_buffer_max = self.stats.output_buffer_max.max(output);
         let soft = limit.soft_bytes > 0 && bytes > limit.soft_bytes;
         let since = if soft { Some(conn.soft_limit_since_ms.unwrap_or(self.now_ms)) } else { None };
+        if soft && conn.soft_limit_since_ms.is_none() {
+            self.slow_readers.push(conn.id);
+        }
         conn.soft_limit_since_ms = since;
         let soft_s = i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX);
-        let too_long = since.is_some_and(|since| (self.now_ms - since) / 1000 > soft_s);
+        let too_long = since.is_some_and(|since| self.now_ms / 1000 - since / 1000 > soft_s);
         if (limit.hard_bytes > 0 && bytes > limit.hard_bytes) || too_long {
+            self.close_for_output(conn);
+        }
+    }
+
+    fn close_for_output(&mut self, conn: &mut Conn) {
+        if !conn.closing {
             tracing::warn!(
-                "client id={} closed: {bytes} bytes of output are above client-output-buffer-limit",
-                conn.client_id
+                "client id={} closed: {} bytes of output are above client-output-buffer-limit",
+                conn.client_id,
+                conn.output_bytes()
             );
             self.stats.output_limit_disconnections += 1;
             self.close(conn);
+        }
+    }
+
+    /// A reply on its way to this connection is longer than its limit.
+    pub(crate) fn drop_for_output(&mut self, id: ConnId) {
+        if let Some(mut conn) = self.conns.take(id) {
+            self.close_for_output(&mut conn);
+            self.settle(conn);
+        }
+    }
+
+    /// Looks at those that are above their soft limit, whether they get anything or not.
+    pub(crate) fn check_slow_readers(&mut self) {
+        for id in std::mem::take(&mut self.slow_readers) {
+            let Some(mut conn) = self.conns.take(id) else { continue };
+            self.check_output_limit(&mut conn);
+            let is_slow = conn.soft_limit_since_ms.is_some() && !conn.closing;
+            if is_slow && !self.slow_readers.contains(&id) {
+                self.slow_readers.push(id);
+            }
+            self.settle(conn);
         }
     }
 

@@ -19,7 +19,6 @@ use crate::msg::{Hop, Msg};
 use crate::shard::Shard;
 use crate::table::{Entry, Run};
 use crate::tx::locks::{KeyHash, Need};
-use crate::tx::multi::Queue;
 use crate::tx::{LocalCommand, Waiter};
 
 /// Positions of a command's keys.
@@ -37,9 +36,7 @@ impl Shard {
     /// Sends an admitted command where it belongs.
     pub(crate) fn route(&mut self, conn: &mut Conn, command: Admitted<'_>) {
         let Admitted { entry, args, .. } = command;
-        let executes_writes = entry.spec.name == "exec"
-            && conn.tx.as_ref().and_then(|tx| tx.queue.as_ref()).is_some_and(Queue::writes);
-        if self.pause.holds(entry.spec, executes_writes, self.now_ms) {
+        if self.pause.is_on(self.now_ms) && self.must_wait_for_unpause(conn, entry, args) {
             return self.wait_for_unpause(conn, entry, args);
         }
         if let Run::Host(run) = entry.run {
@@ -116,8 +113,20 @@ impl Shard {
         }
         let (origin, id, db, resp3) = (self.index, conn.id, conn.db, conn.resp3);
         let (no_touch, caller) = (conn.no_touch, conn.caller(origin));
-        let hop =
-            Hop { origin, conn: id, number, db, resp3, no_touch, caller, entry, args, carried };
+        let reply_max = self.output_max_bytes(conn);
+        let hop = Hop {
+            origin,
+            conn: id,
+            number,
+            db,
+            resp3,
+            no_touch,
+            caller,
+            reply_max,
+            entry,
+            args,
+            carried,
+        };
         self.mesh.send(owner, Msg::Hop(Box::new(hop)));
     }
 

@@ -34,6 +34,9 @@ pub enum Kind {
     ShardChannel,
 }
 
+/// What a subscription takes, about: a name in the connection, a place in a list of listeners.
+const SUBSCRIPTION_BYTES: usize = 128;
+
 /// Who listens, by name, in the order of subscription.
 type Listeners = Map<Rc<[u8]>, Vec<ConnId>>;
 
@@ -68,6 +71,12 @@ impl Subscriptions {
     /// Number of channels, patterns and shard channels.
     pub fn counts(&self) -> (usize, usize, usize) {
         (self.channels.len(), self.patterns.len(), self.shard_channels.len())
+    }
+
+    /// Bytes that the subscriptions take, about.
+    pub fn memory_bytes(&self) -> usize {
+        let (channels, patterns, shard_channels) = self.counts();
+        size_of::<Subscriptions>() + (channels + patterns + shard_channels) * SUBSCRIPTION_BYTES
     }
 
     fn is_empty(&self) -> bool {

@@ -5,6 +5,9 @@ use ringstone_engine::Error;
 use super::{Caller, Client};
 use crate::conn::Conn;
 
+/// What a prefix takes, about: here and where changes are looked up.
+const PREFIX_BYTES: usize = 128;
+
 /// Where the messages of a connection go instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Redirect {
@@ -35,6 +38,12 @@ impl Settings {
     /// BCAST mode.
     pub fn broadcasts(&self) -> bool {
         self.prefixes.is_some()
+    }
+
+    /// Bytes that the settings take, about.
+    pub fn memory_bytes(&self) -> usize {
+        let prefixes = self.prefixes.as_ref().map_or(0, Vec::len);
+        size_of::<Settings>() + prefixes * PREFIX_BYTES
     }
 
     /// CLIENT CACHING speaks of the next command.

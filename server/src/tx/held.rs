@@ -119,6 +119,7 @@ impl Held {
         let mut data = this.tx.scratch.take().unwrap_or_else(|| Keyspace::new(databases, number));
         data.limits = this.keyspace.limits;
         data.set_clock(now_ms);
+        data.set_paused(this.keyspace.is_paused());
         data.set_access_policy(this.keyspace.access_policy());
         data.effects.set_enabled(this.commit.has_log());
         data.effects.set_observed(this.is_observed_anywhere());

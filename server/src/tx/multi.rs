@@ -28,6 +28,9 @@ use crate::table::{Entry, Run};
 /// Commands of the server that never wait for anything.
 const INSTANT: &[&str] = &["ping", "echo", "select", "time", "lastsave"];
 
+/// What a watched key takes, about: its name in the connection, a registration on its shard.
+const WATCHED_BYTES: usize = 128;
+
 /// What a connection has of MULTI and WATCH.
 #[derive(Default)]
 pub struct Tx {
@@ -42,6 +45,8 @@ pub struct Tx {
 /// Commands between MULTI and EXEC.
 pub struct Queue {
     commands: Vec<Queued>,
+    /// Bytes of their arguments.
+    args_bytes: usize,
     /// A command was refused: EXEC will be as well.
     failed: bool,
     /// The database that will be selected after the commands so far.
@@ -57,10 +62,25 @@ pub(super) struct Queued {
     pub(super) db: usize,
 }
 
+impl Tx {
+    /// Bytes that all of it takes.
+    pub fn memory_bytes(&self) -> usize {
+        let queue = self.queue.as_ref().map_or(0, Queue::memory_bytes);
+        size_of::<Tx>() + queue + self.watched.len() * WATCHED_BYTES
+    }
+}
+
 impl Queue {
     /// An empty queue; `db` is the selected database.
     pub fn new(db: usize) -> Queue {
-        Queue { commands: Vec::new(), failed: false, db, writes: false, needs_memory: false }
+        Queue {
+            commands: Vec::new(),
+            args_bytes: 0,
+            failed: false,
+            db,
+            writes: false,
+            needs_memory: false,
+        }
     }
 
     /// Number of commands.
@@ -93,13 +113,14 @@ impl Queue {
 
     /// Bytes that the queued commands take.
     pub fn memory_bytes(&self) -> usize {
-        let args = self.commands.iter().map(|queued| queued.args.len_bytes());
-        args.sum::<usize>() + self.commands.capacity() * size_of::<Queued>()
+        self.args_bytes + self.commands.capacity() * size_of::<Queued>()
     }
 
-    fn push(&mut self, entry: &'static Entry, args: Args<'_>, databases: usize) {
-        self.commands.push(Queued { entry, args: ArgBuf::from(args), db: self.db });
-        self.writes |= entry.spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE);
+    fn push(&mut self, entry: &'static Entry, args: Args<'_>, (databases, writes): (usize, bool)) {
+        let args_buf = ArgBuf::from(args);
+        self.args_bytes += args_buf.len_bytes();
+        self.commands.push(Queued { entry, args: args_buf, db: self.db });
+        self.writes |= writes;
         self.needs_memory |= entry.spec.flags.contains(Flags::DENYOOM);
         if entry.spec.name == "select"
             && let Some(db) = parse_i64(args.at(1)).and_then(|db| usize::try_from(db).ok())
@@ -113,9 +134,9 @@ impl Queue {
 impl Shard {
     /// Queues an admitted command behind MULTI.
     pub(crate) fn queue_command(&mut self, conn: &mut Conn, entry: &'static Entry, args: Args<'_>) {
-        let databases = self.keyspace.databases();
+        let (databases, writes) = (self.keyspace.databases(), self.may_change_data(entry, args));
         if let Some(queue) = conn.tx.as_mut().and_then(|tx| tx.queue.as_mut()) {
-            queue.push(entry, args, databases);
+            queue.push(entry, args, (databases, writes));
         }
         let mark = conn.reply_mark();
         let resp3 = conn.resp3;
@@ -440,7 +461,7 @@ async fn run_host(shard: &ShardRef, id: ConnId, run: crate::cmd::Run, args: Args
     HostReply::Tree(task.await)
 }
 
-fn is_script(entry: &Entry) -> bool {
+pub(crate) fn is_script(entry: &Entry) -> bool {
     entry.spec.acl.contains(Acl::SCRIPTING) && entry.spec.flags.contains(Flags::NO_MANDATORY_KEYS)
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod pause;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

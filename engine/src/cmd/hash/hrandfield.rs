@@ -65,11 +65,17 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             Some((field, _)) => ctx.reply.bulk(field.bytes(&mut itoa::Buffer::new())),
             None => ctx.reply.null(),
         },
-        (Some(_), Some((true, count))) if count > REPEATS_MAX => return Err(Error::OutOfRange),
+        (Some(_), Some((true, count))) if count > REPEATS_MAX && !ctx.reply.is_bounded() => {
+            return Err(Error::OutOfRange);
+        }
         (Some(hash), Some((true, count))) => {
             begin(ctx.reply, count, with_values);
-            let pairs = (0..count).map_while(|_| hash.random(&mut rng));
-            pairs.for_each(|pair| reply_pair(ctx.reply, pair, with_values));
+            for pair in (0..count).map_while(|_| hash.random(&mut rng)) {
+                if ctx.reply.is_cut() {
+                    break;
+                }
+                reply_pair(ctx.reply, pair, with_values);
+            }
         }
         (Some(hash), Some((false, count))) => {
             let pairs = sample(

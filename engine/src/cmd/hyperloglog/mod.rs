@@ -49,7 +49,7 @@ fn read<T>(
 /// Up to which length a HyperLogLog stays sparse.
 fn sparse_len_max(db: &Db<'_>) -> usize {
     match db.mode() {
-        Mode::Live => db.limits().hll_sparse_max_bytes,
+        Mode::Live | Mode::Reading => db.limits().hll_sparse_max_bytes,
         Mode::Replay => usize::MAX,
     }
 }

@@ -12,7 +12,7 @@ pub static PFCOUNT: Command = Command {
     spec: Spec {
         name: "pfcount",
         arity: -2,
-        flags: Flags::READONLY,
+        flags: Flags::READONLY.union(Flags::MAY_REPLICATE),
         acl: Acl::HYPERLOGLOG,
         keys: &[KeySpec {
             notes: Some(

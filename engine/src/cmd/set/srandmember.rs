@@ -52,10 +52,15 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
             Some(member) => ctx.reply.bulk(member.bytes(&mut scratch)),
             None => ctx.reply.null(),
         },
-        (Some(_), Some((true, count))) if count > REPEATS_MAX => return Err(Error::OutOfRange),
+        (Some(_), Some((true, count))) if count > REPEATS_MAX && !ctx.reply.is_bounded() => {
+            return Err(Error::OutOfRange);
+        }
         (Some(set), Some((true, count))) => {
             ctx.reply.array(count);
             for member in (0..count).map_while(|_| set.random(&mut rng)) {
+                if ctx.reply.is_cut() {
+                    break;
+                }
                 ctx.reply.bulk(member.bytes(&mut scratch));
             }
         }

@@ -85,7 +85,12 @@ fn zrandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     };
     if count < 0 {
         emit::begin(ctx.reply, wanted, with_scores);
-        (0..wanted).for_each(|_| give(ctx.reply, rng.below(len)));
+        for _ in 0..wanted {
+            if ctx.reply.is_cut() {
+                break;
+            }
+            give(ctx.reply, rng.below(len));
+        }
     } else if wanted >= len {
         emit::elements(ctx.reply, set.iter(), with_scores);
     } else {

@@ -29,7 +29,7 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     let flags = flags(conn);
     let (channels, patterns, shard_channels) =
         conn.subscriptions.as_ref().map_or((0, 0, 0), |all| all.counts());
-    let (oll, omem) = conn.pending_output();
+    let (obl, oll, omem) = conn.output_parts();
     let events = match (conn.receiving, conn.is_sending()) {
         (true, true) => "rw",
         (_, false) => "r",
@@ -37,7 +37,7 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
     };
     format!(
         "id={} addr={peer} laddr={local} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shard_channels} multi={multi} qbuf={} \
-         qbuf-free={} argv-mem={args_bytes} multi-mem={} rbs={} rbp={} obl={} oll={oll} omem={omem} tot-mem={} events={events} cmd={} user={} \
+         qbuf-free={} argv-mem={args_bytes} multi-mem={} rbs={} rbp={} obl={obl} oll={oll} omem={omem} tot-mem={} events={events} cmd={} user={} \
          redir={} resp={} lib-name={} lib-ver={}",
         conn.client_id,
         conn.fd,
@@ -50,7 +50,6 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
         conn.queue_bytes(),
         conn.output_capacity(),
         conn.output_peak.max(conn.output_bytes()),
-        conn.output_bytes(),
         conn.memory_bytes(),
         conn.last_command,
         String::from_utf8_lossy(&conn.user.name),

@@ -1,9 +1,9 @@
 //! CLIENT PAUSE and UNPAUSE. Every shard keeps its own copy of the pause; a command that may not run yet waits with its
-//! connection.
+//! connection. While it lasts, nothing expires and nothing is evicted; keys whose time is up are not seen.
 
 use std::collections::VecDeque;
 
-use ringstone_engine::cmd::{Arg, ArgKind, Flags, Spec};
+use ringstone_engine::cmd::{Arg, ArgKind, Spec};
 use ringstone_engine::num::parse_i64;
 use ringstone_engine::{ArgBuf, Args, Error, Tree};
 
@@ -13,6 +13,7 @@ use crate::ask::ask_all;
 use crate::conn::{Conn, ConnId};
 use crate::shard::Shard;
 use crate::table::Entry;
+use crate::tx::multi::Queue;
 
 /// Whether commands have to wait, and which do.
 #[derive(Default)]
@@ -23,13 +24,10 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// True when a command of this row, which may write beyond what the row says, has to wait at `now_ms`.
-    pub fn holds(&self, spec: &Spec, writes: bool, now_ms: i64) -> bool {
+    /// True at `now_ms` when some commands have to wait.
+    #[inline]
+    pub fn is_on(&self, now_ms: i64) -> bool {
         now_ms < self.until_ms
-            && (!self.writes_only
-                || writes
-                || spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE))
-            && !spec.name.starts_with("client|")
     }
 
     /// Number of connections that wait.
@@ -37,13 +35,32 @@ impl Pause {
         self.waiting.len()
     }
 
-    /// True when somebody waits although the pause is over.
+    /// True when the pause has run out and nobody has ended it yet.
     pub fn is_over(&self, now_ms: i64) -> bool {
-        !self.waiting.is_empty() && now_ms >= self.until_ms
+        self.until_ms > 0 && now_ms >= self.until_ms
     }
 }
 
 impl Shard {
+    /// Whether the command is one that has to wait while a pause is on.
+    #[cold]
+    pub(crate) fn must_wait_for_unpause(
+        &mut self,
+        conn: &Conn,
+        entry: &Entry,
+        args: Args<'_>,
+    ) -> bool {
+        if entry.spec.name.starts_with("client|") {
+            false
+        } else if !self.pause.writes_only {
+            true
+        } else if entry.spec.name == "exec" {
+            conn.tx.as_ref().and_then(|tx| tx.queue.as_ref()).is_some_and(Queue::writes)
+        } else {
+            self.may_change_data(entry, args)
+        }
+    }
+
     /// The command waits until the pause is over.
     pub(crate) fn wait_for_unpause(
         &mut self,
@@ -55,9 +72,11 @@ impl Shard {
         self.pause.waiting.push_back((conn.id, entry, ArgBuf::from(args)));
     }
 
-    /// Runs what waited.
-    pub(crate) fn resume_paused(&mut self) {
+    /// Ends the pause and runs what waited; true when something did.
+    pub(crate) fn resume_paused(&mut self) -> bool {
         self.pause.until_ms = 0;
+        self.keyspace.set_paused(false);
+        let waited = !self.pause.waiting.is_empty();
         for (id, _, args) in std::mem::take(&mut self.pause.waiting) {
             let Some(mut conn) = self.conns.take(id) else { continue };
             conn.blocked = false;
@@ -65,6 +84,7 @@ impl Shard {
             self.go_on(&mut conn);
             self.settle(conn);
         }
+        waited
     }
 }
 
@@ -110,6 +130,7 @@ pub(super) static PAUSE: HostCommand = HostCommand {
                 there.pause.writes_only = writes_only && (!running || there.pause.writes_only);
                 there.pause.until_ms =
                     if running { there.pause.until_ms.max(until_ms) } else { until_ms };
+                there.keyspace.set_paused(there.pause.until_ms > there.now_ms);
             })
             .await;
             Tree::Simple("OK".into())

@@ -33,7 +33,7 @@ pub(super) fn stats(out: &mut String, about: &About<'_>) {
     line!(out, "expired_time_cap_reached_count:{}", stats.expire_stops);
     line!(out, "expire_cycle_cpu_milliseconds:{}", stats.expire_ns / 1_000_000);
     line!(out, "evicted_keys:{}", all.evicted);
-    line!(out, "evicted_clients:0");
+    line!(out, "evicted_clients:{}", all.stats.evicted_clients);
     line!(out, "keyspace_hits:{}", all.hits);
     line!(out, "keyspace_misses:{}", all.misses);
     line!(out, "pubsub_channels:{}", subscribed(Kind::Channel));

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use ringstone_engine::{ArgBuf, Args, Error};
-use ringstone_script::sha1_hex;
+use ringstone_script::{ScriptFlags, sha1_hex};
 
 use crate::cmd::{Host, Outcome};
 use crate::conn::Conn;
+use crate::flow::execute::MAY_CHANGE;
 use crate::script::{Program, Script, What, program};
 use crate::shard::Shard;
+use crate::table::Entry;
+use crate::tx::multi::is_script;
 
 const NO_SCRIPT: Error = Error::text("NOSCRIPT No matching script. Please use EVAL.");
 const BAD_COUNT: Error = Error::text("ERR Bad number of keys provided");
@@ -51,6 +54,27 @@ pub fn program_of(shard: &mut Shard, conn: &Conn, args: Args<'_>) -> Result<Prog
 }
 
 impl Shard {
+    /// Whether a command may change data: one that calls a script does not, if the script says that it only reads.
+    pub(crate) fn may_change_data(&mut self, entry: &Entry, args: Args<'_>) -> bool {
+        entry.spec.flags.intersects(MAY_CHANGE) && !(is_script(entry) && self.says_it_reads(args))
+    }
+
+    fn says_it_reads(&mut self, args: Args<'_>) -> bool {
+        let name = args.at(0).to_ascii_lowercase();
+        let flags = if name.starts_with(b"fcall") {
+            let function = String::from_utf8_lossy(args.at(1));
+            self.shared.libraries.find_function(&function).map(|(_, row)| row.flags)
+        } else if name.starts_with(b"evalsha") {
+            let sha = String::from_utf8_lossy(args.at(1)).to_ascii_lowercase();
+            self.shared.scripts.find(&sha).map(|script| script.flags)
+        } else {
+            ringstone_script::shebang::script(args.at(1)).ok().map(|(flags, _)| flags)
+        };
+        flags.is_some_and(|flags| {
+            !flags.contains(ScriptFlags::COMPATIBLE) && flags.contains(ScriptFlags::NO_WRITES)
+        })
+    }
+
     /// What is known of a script, and its text where it was not compiled here yet.
     fn find_script(
         &mut self,

@@ -61,6 +61,7 @@ fn good_values(param: &Param) -> Vec<String> {
         Kind::Int { min, max, .. } | Kind::Memory { min, max } => {
             vec![min.to_string(), max.to_string()]
         }
+        Kind::MemoryOrPercent => owned(&["0", "5mb", "1%", "100%", &i64::MAX.to_string()]),
         Kind::Octal { max } => vec!["0".to_owned(), format!("{max:o}"), "700".to_owned()],
         Kind::Enum(words) => owned(words),
         Kind::Secret | Kind::Path => owned(&["", "a b", "\"q\" \\ '", "#x", "\n"]),
@@ -94,6 +95,9 @@ fn bad_values(kind: Kind) -> Vec<String> {
                 out.push((max + 1).to_string());
             }
             out
+        }
+        Kind::MemoryOrPercent => {
+            owned(&["", "x", "-1", "101%", "1.5%", "+5%", "%", "99999999999gb"])
         }
         Kind::Octal { .. } => owned(&["", "9", "1777", "-1", "rw"]),
         Kind::Enum(_) => owned(&["", "nosuch"]),
