@@ -95,17 +95,25 @@ pub fn boot(config: &Config, slots: SlotMap, seed: [u8; 32]) -> Result<Boot, Ref
     Ok(boot)
 }
 
+/// What a snapshot holds.
+pub struct Reloaded {
+    /// The data, by shard.
+    pub keyspaces: Vec<Keyspace>,
+    /// The texts of function libraries.
+    pub functions: Vec<Vec<u8>>,
+}
+
 /// Loads a snapshot into fresh keyspaces, for DEBUG RELOAD.
 pub fn reload_dump(
     config: &Config,
     slots: SlotMap,
     seed: [u8; 32],
     path: &Path,
-) -> Result<Vec<Keyspace>, Refusal> {
+) -> Result<Reloaded, Refusal> {
     let mut owners = Owners::start(config, slots, seed)?;
     let file = RdbFile::open(path).map_err(|e| e.to_string())?;
-    owners.load(&file, Expired::Keep)?;
-    owners.finish()
+    let functions = owners.load(&file, Expired::Keep)?.functions;
+    Ok(Reloaded { keyspaces: owners.finish()?, functions })
 }
 
 fn recover_log(

@@ -17,6 +17,7 @@ pub mod docs;
 pub mod flow;
 pub mod keys;
 pub mod limits;
+pub mod listen;
 pub mod log;
 pub mod log_switch;
 pub mod map;

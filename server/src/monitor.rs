@@ -82,12 +82,31 @@ impl Shard {
         }
     }
 
-    /// Shows a command that a script runs.
-    pub fn show_in_script(&mut self, entry: &Entry, db: usize, args: Args<'_>) {
-        if self.is_monitored() && is_shown(entry) {
-            let line = self.line(Caller::Script, entry, db, args);
+    /// Shows the call of a script by a connection that is at hand: before what the script does, and so before its reply.
+    pub(crate) fn show_script(&mut self, conn: &mut Conn, entry: &Entry, args: Args<'_>) {
+        if self.is_monitored() {
+            let line = self.line(Caller::Client(conn), entry, conn.db, args);
+            if conn.monitors {
+                conn.push(&line);
+            }
             self.show_line(&line);
         }
+    }
+
+    /// The same for a connection that is not at hand.
+    pub(crate) fn show_script_of(&mut self, id: ConnId, entry: &Entry, db: usize, args: Args<'_>) {
+        if self.is_monitored()
+            && let Some(conn) = self.conns.take(id)
+        {
+            let line = self.line(Caller::Client(&conn), entry, db, args);
+            self.conns.put_back(conn);
+            self.show_line(&line);
+        }
+    }
+
+    /// The line of a command that a script runs, if somebody watches.
+    pub(crate) fn script_line(&self, entry: &Entry, db: usize, args: Args<'_>) -> Option<Vec<u8>> {
+        (self.is_monitored() && is_shown(entry)).then(|| self.line(Caller::Script, entry, db, args))
     }
 
     fn line(&self, caller: Caller<'_>, entry: &Entry, db: usize, args: Args<'_>) -> Vec<u8> {
@@ -108,7 +127,8 @@ impl Shard {
         line.into_bytes()
     }
 
-    fn show_line(&mut self, line: &[u8]) {
+    /// Shows a line to all who watch.
+    pub(crate) fn show_line(&mut self, line: &[u8]) {
         if self.shared.monitors.load(Ordering::Relaxed) > self.monitors.len() {
             let line: Arc<[u8]> = Arc::from(line);
             let here = self.index;

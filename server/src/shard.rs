@@ -44,8 +44,8 @@ pub struct Shard {
     pub mesh: Mesh<Msg>,
     /// Task queues.
     pub queues: Queues,
-    /// What it listens on.
-    pub listeners: Vec<Listener>,
+    /// What it listens on; none where it does no more.
+    pub listeners: Vec<Option<Listener>>,
     /// Its connections.
     pub conns: Slab,
     /// Its data.

@@ -73,6 +73,8 @@ pub struct Shared {
     memory_peak: AtomicUsize,
     /// Scripts may call commands that they must not (DEBUG SET-DISABLE-DENY-SCRIPTS).
     pub scripts_call_any: AtomicBool,
+    /// TCP addresses that the shards listen on.
+    listening: Mutex<Vec<std::net::SocketAddr>>,
     /// What the shards know of each other's memory.
     pub memory: crate::room::Board,
     /// Bytes that the connections of each shard hold, while `maxmemory-clients` is set.
@@ -224,6 +226,7 @@ impl Shared {
             memory_at_start: crate::memory::used_bytes(),
             memory_peak: AtomicUsize::new(0),
             scripts_call_any: AtomicBool::new(false),
+            listening: Mutex::default(),
             memory: crate::room::Board::new(slots.shards()),
             client_memory: crate::room::clients::Board::new(slots.shards()),
             waiting: (0..slots.shards()).map(|_| AtomicBool::new(false)).collect(),
@@ -246,6 +249,18 @@ impl Shared {
     /// First live segments of shards that are no more, for MANIFEST.
     pub fn vanished(&self) -> Vec<(u32, u64)> {
         self.vanished.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The TCP addresses that the shards listen on.
+    pub fn listening(&self) -> Vec<std::net::SocketAddr> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The shards begin to listen on some, and end to on others.
+    pub fn set_listening(&self, new: Vec<std::net::SocketAddr>, gone: &[std::net::SocketAddr]) {
+        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+        listening.retain(|address| !gone.contains(address));
+        listening.extend(new);
     }
 
     /// The server's log of messages.

@@ -12,13 +12,14 @@ use crate::checks::{check_host, make_room_for_clients};
 use crate::config::{Action, Config, Loaded, load};
 use crate::flow::commit::Commit;
 use crate::flow::intake::Listener;
+use crate::listen::{addresses, listen};
 use crate::log::Log;
+use crate::rt::daemon::go_on_in_background;
 use crate::rt::exec::{Kick, Parking, Pulse, ShardThread, cpus, spawn_shard};
 use crate::rt::file::Helper;
 use crate::rt::mesh::mesh;
 use crate::rt::ring::{NetRing, RingSizes};
 use crate::rt::signal::{self, Signal};
-use crate::rt::socket::{ListenOptions, listen_tcp, listen_unix};
 use crate::shard::{Shard, ShardParts};
 use crate::shared::Shared;
 
@@ -87,9 +88,15 @@ fn run(loaded: Loaded, log: Log) -> Result<(), String> {
     );
     // Listening comes before loading: a port that is taken is known at once. Connections wait until the shards accept.
     let listeners = listen(&config, shards)?;
+    let listening = addresses(&listeners);
+    // Whoever starts the server learns what is wrong so far. What follows has threads.
+    if config.daemonize {
+        go_on_in_background().map_err(|e| format!("cannot go on in the background: {e}"))?;
+    }
     let booted = boot(&config, slots, random()?)?;
     let threads = start(&config, (store, users), slots, booted, listeners, &cpus)?;
     threads.shared.set_log(log);
+    threads.shared.set_listening(listening, &[]);
     write_pidfile(&config);
     tracing::info!("Ready to accept connections");
     wait_for_end(&threads.shared);
@@ -101,77 +108,9 @@ fn run(loaded: Loaded, log: Log) -> Result<(), String> {
     Ok(())
 }
 
-/// How often, and with which pause, an address that is in use is tried again at the start: two seconds in all.
-const LISTEN_ATTEMPTS: u32 = 40;
-const LISTEN_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-
 struct Running {
     shared: Arc<Shared>,
     threads: Vec<ShardThread<()>>,
-}
-
-/// Opens all sockets: of each TCP address one a shard, of the unix socket one for the first shard.
-fn listen(config: &Config, shards: usize) -> Result<Vec<Vec<Listener>>, String> {
-    let mut listeners: Vec<Vec<Listener>> = (0..shards).map(|_| Vec::new()).collect();
-    let options = ListenOptions {
-        backlog: i32::try_from(config.tcp_backlog).unwrap_or(i32::MAX),
-        keepalive_s: config.tcp_keepalive,
-    };
-    let addresses = if config.port == 0 { Vec::new() } else { config.bind.resolve(config.port)? };
-    // Every shard listens at the same address, which the kernel lets other processes of this user do as well: who is
-    // there already is found out by a listener that does not share.
-    for address in &addresses {
-        wait_until_free(address.addr)?;
-    }
-    for address in addresses {
-        for list in &mut listeners {
-            match listen_tcp(address.addr, options) {
-                Ok(fd) => list.push(Listener::new(fd, false)),
-                Err(e)
-                    if address.optional
-                        && matches!(
-                            e.kind(),
-                            std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::Unsupported
-                        ) => {}
-                Err(e) => {
-                    return Err(cannot_listen(address.addr, &e));
-                }
-            }
-        }
-    }
-    if !config.unixsocket.as_os_str().is_empty()
-        && let Some(first) = listeners.first_mut()
-    {
-        let fd = listen_unix(&config.unixsocket, config.unixsocketperm, options.backlog).map_err(
-            |e| format!("cannot listen on unixsocket {}: {e}", config.unixsocket.display()),
-        )?;
-        first.push(Listener::new(fd, true));
-    }
-    Ok(listeners)
-}
-
-/// A process that was killed keeps its sockets until the kernel has ended its rings, which goes on after its death.
-fn wait_until_free(address: std::net::SocketAddr) -> Result<(), String> {
-    let mut attempts = 0;
-    loop {
-        match std::net::TcpListener::bind(address) {
-            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
-                attempts += 1;
-                if attempts > LISTEN_ATTEMPTS {
-                    return Err(cannot_listen(address, &e));
-                }
-                std::thread::sleep(LISTEN_PAUSE);
-            }
-            // Whatever else is wrong shows when the shards listen.
-            Ok(_) | Err(_) => return Ok(()),
-        }
-    }
-}
-
-fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> String {
-    format!(
-        "cannot listen on {address}: {error}. Is another server running there? 'port' and 'bind' choose where to listen."
-    )
 }
 
 fn start(
@@ -300,23 +239,5 @@ fn remove_files(config: &Config) {
             // It may be gone already.
             let _ = std::fs::remove_file(path);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_that_another_server_has_is_refused() {
-        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = other.local_addr().unwrap().port();
-        let config = Config { port, ..Config::default() };
-        let refusal = listen(&config, 2).map(drop).unwrap_err();
-        assert!(refusal.contains("another server"), "{refusal}");
-        drop(other);
-        let ours = listen(&config, 2).unwrap();
-        assert!(ours.iter().all(|listeners| !listeners.is_empty()));
-        assert!(listen(&config, 2).is_err(), "not even one that shares");
     }
 }

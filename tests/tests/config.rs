@@ -9,8 +9,12 @@
 )]
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use ringstone_tests::server::{Home, Launch, Server};
+use ringstone_tests::resp::Conn;
+use ringstone_tests::server::{Home, Launch, Port, Server};
 
 fn get(server: &Server, name: &str) -> String {
     let reply = server.conn().line(&format!("CONFIG GET {name}"));
@@ -156,4 +160,101 @@ fn several_parameters_are_set_together_or_not_at_all() {
         !server.conn().line("CONFIG SET auto-aof-rewrite-min-size 200mb appendfsync no").is_error()
     );
     assert_eq!(get(&server, "auto-aof-rewrite-min-size"), "209715200");
+}
+
+#[test]
+fn listens_elsewhere_while_it_runs_and_keeps_its_clients() {
+    for shards in [1, 2] {
+        let (home, other) = (Home::new(), Port::lease());
+        let server = Launch::ringstone().shards(shards).start(&home);
+        let mut conn = server.conn();
+        let set = |conn: &mut Conn, line: &str| conn.line(&format!("CONFIG SET {line}")).text();
+        let reaches = |port: u16| {
+            // Each shard takes its share of connections.
+            (0..8).all(|_| Conn::connect(port).is_ok_and(|mut c| c.line("PING").text() == "PONG"))
+        };
+        assert_eq!(set(&mut conn, &format!("port {}", other.number)), "OK");
+        assert!(reaches(other.number));
+        let gone = Instant::now() + Duration::from_secs(10);
+        while Conn::connect(server.port()).is_ok() {
+            assert!(Instant::now() < gone, "the old port is still there");
+        }
+        assert_eq!(conn.line("PING").text(), "PONG", "who is connected stays");
+        assert_eq!(
+            conn.call(&["CONFIG", "SET", "bind", "127.0.0.1 127.0.0.2"]).unwrap().text(),
+            "OK"
+        );
+        assert!(reaches(other.number));
+        assert!(TcpStream::connect(("127.0.0.2", other.number)).is_ok());
+        assert_eq!(set(&mut conn, "bind *"), "OK");
+        assert!(reaches(other.number));
+        // Nowhere, and back.
+        assert_eq!(set(&mut conn, "port 0"), "OK");
+        assert_eq!(set(&mut conn, &format!("port {}", server.port())), "OK");
+        assert!(reaches(server.port()));
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_changes_nothing() {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let server = Launch::ringstone().shards(shards).start(&home);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = listener.local_addr().unwrap().port();
+        let mut conn = server.conn();
+        let before = get(&server, "maxmemory-samples");
+        let reply = conn.line(&format!("CONFIG SET maxmemory-samples 7 port {taken} hz 50"));
+        let wanted = "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs.";
+        assert_eq!(reply.text(), wanted);
+        drop(listener);
+        assert_eq!(get(&server, "port"), server.port().to_string());
+        assert_eq!(get(&server, "maxmemory-samples"), before);
+        let reply = conn.line("CONFIG SET bind 192.0.2.1").text();
+        assert!(reply.ends_with("'bind') - Failed to bind to specified addresses."), "{reply}");
+        assert_eq!(server.conn().line("PING").text(), "PONG");
+    }
+}
+
+#[test]
+fn goes_on_in_the_background_when_told_so() {
+    let (home, port) = (Home::new(), Port::lease());
+    let (pidfile, log) = (home.file("server.pid"), home.file("background.log"));
+    let start = || {
+        Command::new(&Launch::ringstone().binary().path)
+            .args(["--daemonize", "yes", "--shards", "2", "--bind", "127.0.0.1"])
+            .args(["--port", &port.number.to_string()])
+            .arg("--dir")
+            .arg(home.data())
+            .arg("--pidfile")
+            .arg(&pidfile)
+            .arg("--logfile")
+            .arg(&log)
+            .output()
+            .unwrap()
+    };
+    let started = start();
+    assert!(started.status.success(), "{started:?}");
+    let end = Instant::now() + Duration::from_secs(60);
+    let mut conn = loop {
+        if let Ok(mut conn) = Conn::connect(port.number)
+            && conn.call(&["PING"]).is_ok()
+        {
+            break conn;
+        }
+        assert!(Instant::now() < end, "{}", fs::read_to_string(&log).unwrap_or_default());
+    };
+    let pid: i64 = fs::read_to_string(&pidfile).unwrap().trim().parse().unwrap();
+    let info = conn.line("INFO server").text();
+    assert!(info.contains(&format!("process_id:{pid}\r\n")), "{info}");
+    assert_eq!(conn.line("CONFIG GET daemonize").items()[1].text(), "yes");
+    assert!(conn.line("CONFIG SET daemonize no").text().contains("immutable"));
+    // A second one finds the directory taken, and says so where it was started.
+    let second = start();
+    assert!(!second.status.success(), "{second:?}");
+    assert!(conn.call(&["SHUTDOWN", "NOSAVE"]).is_err());
+    while std::path::Path::new(&format!("/proc/{pid}")).exists() {
+        assert!(Instant::now() < end, "it does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -373,3 +373,35 @@ fn set_repl_keeps_writes_out_of_the_log() {
     let server = Launch::ringstone().shards(2).log("everysec").start(&home);
     assert_eq!(texts(&server.conn().line("MGET logged unlogged logged2")), ["1", "", "1"]);
 }
+
+#[test]
+fn libraries_are_reloaded_with_the_data() {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let launch = Launch::ringstone().shards(shards).log("everysec");
+        let server = launch.set("enable-debug-command", "yes").start(&home);
+        let mut conn = server.conn();
+        let load = |conn: &mut Conn, name: &str, result: &str| {
+            let body = format!("function() return '{result}' end");
+            let code = format!("#!lua name={name}\nredis.register_function('{name}', {body})");
+            conn.call(&["FUNCTION", "LOAD", "REPLACE", &code]).unwrap()
+        };
+        let told = |conn: &mut Conn, name: &str| conn.line(&format!("FCALL {name} 0")).text();
+        load(&mut conn, "one", "saved");
+        assert_eq!(conn.line("DEBUG RELOAD").text(), "OK");
+        assert_eq!(told(&mut conn, "one"), "saved");
+        // What is there already is in the way, and stays.
+        load(&mut conn, "one", "later");
+        assert!(conn.line("DEBUG RELOAD NOSAVE NOFLUSH").is_error());
+        assert_eq!(told(&mut conn, "one"), "later");
+        load(&mut conn, "two", "other");
+        assert_eq!(conn.line("DEBUG RELOAD NOSAVE NOFLUSH MERGE").text(), "OK");
+        assert_eq!(
+            (told(&mut conn, "one"), told(&mut conn, "two")),
+            ("saved".into(), "other".into())
+        );
+        assert_eq!(conn.line("DEBUG RELOAD NOSAVE").text(), "OK");
+        assert_eq!(told(&mut conn, "one"), "saved");
+        assert_eq!(told(&mut conn, "two"), "ERR Function not found");
+    }
+}

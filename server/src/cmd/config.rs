@@ -109,7 +109,18 @@ fn set(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     }
     host.later(move |shard| async move {
         let (logs, new_password) = (config.appendonly, change.touches("requirepass"));
+        let listens_elsewhere = change.touches("bind") || change.touches("port");
         let limits_clients = change.touches("maxmemory-clients") || change.touches("maxmemory");
+        if listens_elsewhere && let Err(reason) = listen_anew(&shard).await {
+            tracing::error!("{reason}");
+            let (param, why) = if change.touches("port") {
+                ("port", "Unable to listen on this port. Check server logs.")
+            } else {
+                ("bind", "Failed to bind to specified addresses.")
+            };
+            let error = shared.with_config(|store| store.roll_back(&change, param, why));
+            return Tree::Error(Error::owned(error.to_string()));
+        }
         apply_everywhere(&shard, config, new_password).await;
         if names_log && let Err(reason) = log_switch::switch(&shard, logs).await {
             tracing::error!("the log cannot be switched on: {reason}");
@@ -117,6 +128,11 @@ fn set(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
                 let why = "Unable to turn on AOF. Check server logs.";
                 (store.roll_back(&change, "appendonly", why), store.config().clone())
             });
+            if listens_elsewhere && let Err(reason) = listen_anew(&shard).await {
+                tracing::error!(
+                    "what was listened on before cannot be listened on again: {reason}"
+                );
+            }
             apply_everywhere(&shard, config, new_password).await;
             return Tree::Error(Error::owned(error.to_string()));
         }
@@ -126,6 +142,16 @@ fn set(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
         }
         Tree::Simple("OK".into())
     })
+}
+
+/// Listens where the parameters say now.
+async fn listen_anew(shard: &ShardRef) -> Result<(), String> {
+    let shared = shard.borrow().shared.clone();
+    let changed = crate::snapshot::on_helper(shard, move || crate::listen::change(&shared)).await;
+    changed.unwrap_or_else(|| Err("the helper is gone".to_owned()))?;
+    // Whoever answers has taken over what was posted before.
+    ask_all(shard, |_| ()).await;
+    Ok(())
 }
 
 async fn apply_everywhere(shard: &ShardRef, config: Config, new_password: bool) {

@@ -170,9 +170,9 @@ const SIZE: Kind = Kind::Memory { min: 0, max: i64::MAX };
 params! {
     "Network" {
         /// Addresses to listen on. With `""` the server does not listen on TCP.
-        bind: Bind = "bind", Kind::Addresses, "127.0.0.1 -::1", Boot;
+        bind: Bind = "bind", Kind::Addresses, "127.0.0.1 -::1", Live;
         /// TCP port; 0 = none.
-        port: u16 = "port", Kind::Int { min: 0, max: 65535, unit: "" }, "6379", Boot;
+        port: u16 = "port", Kind::Int { min: 0, max: 65535, unit: "" }, "6379", Live;
         /// Path of a Unix socket to listen on as well.
         unixsocket: PathBuf = "unixsocket", Kind::Path, "", Boot;
         /// Permissions of the Unix socket; 0 = as the umask has it.
@@ -212,6 +212,8 @@ params! {
         loglevel: LogLevel = "loglevel", Kind::Enum(LogLevel::WORDS), "notice", Live;
         /// File to log to; `""` = standard output.
         logfile: PathBuf = "logfile", Kind::Path, "", Boot;
+        /// Go on in the background once the server listens. What goes wrong from then on is told in `logfile` only.
+        daemonize: bool = "daemonize", Kind::Bool, "no", Boot;
         /// File that gets the process id while the server runs.
         pidfile: PathBuf = "pidfile", Kind::Path, "", Boot;
     }

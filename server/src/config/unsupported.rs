@@ -105,11 +105,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     warn("cluster-slave-validity-factor", None, CLUSTER),
     warn("crash-log-enabled", None, "a crash leaves a core dump, if the system keeps them"),
     warn("crash-memcheck-enabled", None, "a crash leaves a core dump, if the system keeps them"),
-    warn(
-        "daemonize",
-        Some("no"),
-        "the server stays in the foreground: let a service manager run it",
-    ),
     warn("supervised", Some("no"), OS),
     warn("oom-score-adj", Some("no"), OS),
     warn("oom-score-adj-values", None, OS),

@@ -1,5 +1,6 @@
 //! Step 1: connections come, bytes come, connections go.
 
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 
@@ -28,22 +29,44 @@ const INPUT_PAUSE_BYTES: usize = 1 << 20;
 /// A listening socket.
 pub struct Listener {
     fd: OwnedFd,
-    unix: bool,
+    /// None for a unix socket.
+    address: Option<SocketAddr>,
 }
 
 impl Listener {
     /// Takes over a socket that listens.
-    pub fn new(fd: OwnedFd, unix: bool) -> Listener {
-        Listener { fd, unix }
+    pub fn new(fd: OwnedFd, address: Option<SocketAddr>) -> Listener {
+        Listener { fd, address }
+    }
+
+    /// Where it listens; none for a unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 }
 
 impl Shard {
     /// Starts accepting on `listener`.
     pub fn listen(&mut self, listener: Listener) {
+        if self.stopping {
+            return;
+        }
         let token = Token::new(kind::ACCEPT, self.listeners.len() as u64);
         self.net.accept_multi(listener.fd.as_raw_fd(), token);
-        self.listeners.push(listener);
+        self.listeners.push(Some(listener));
+    }
+
+    /// Ends listening on these addresses. Places in the list are not used again: completions may still come.
+    pub(crate) fn stop_listening_at(&mut self, gone: &[SocketAddr]) {
+        for index in 0..self.listeners.len() {
+            let Some(place) = self.listeners.get_mut(index) else { break };
+            let is_gone = |l: &Listener| l.address.is_some_and(|address| gone.contains(&address));
+            if place.as_ref().is_some_and(is_gone) {
+                *place = None;
+                let token = Token::new(kind::ACCEPT, index as u64);
+                self.net.cancel(token, Token::new(kind::IGNORE, 0));
+            }
+        }
     }
 
     /// Stops accepting.
@@ -67,8 +90,15 @@ impl Shard {
 
     fn on_accept(&mut self, completion: Completion) {
         let index = usize::try_from(completion.token.id()).ok();
-        let Some(listener) = index.and_then(|index| self.listeners.get(index)) else { return };
-        let (unix, listening) = (listener.unix, listener.fd.as_raw_fd());
+        let listener = index.and_then(|index| self.listeners.get(index)?.as_ref());
+        let Some(listener) = listener else {
+            // It came just before the end of listening.
+            if let Ok(fd) = completion.to_result() {
+                socket::close(RawFd::try_from(fd).unwrap_or(-1));
+            }
+            return;
+        };
+        let (unix, listening) = (listener.address.is_none(), listener.fd.as_raw_fd());
         match completion.to_result() {
             // A completion carries an i32, so that this always fits.
             Ok(fd) => self.accept(RawFd::try_from(fd).unwrap_or(-1), unix),

@@ -139,6 +139,7 @@ pub(crate) async fn run_in(
         held.undo(former);
         program.known.wants_whole.set(true);
     } else {
+        turn.show_all(&mut this);
         program.known.touches_nothing.set(program.keys == 0 && !turn.touched);
         if let Some(tracks) = program.caller.tracks.filter(|t| t.remembers && turn.reads) {
             held.set_caller(Some(tracks));
@@ -182,18 +183,24 @@ impl Session<'_> {
             let answer = match asked {
                 Asked::Answer(answer) => answer,
                 Asked::Tick => self.tick(&shard, held.is_whole()).await,
-                Asked::Call(call) => match call.entry.run {
-                    Run::Host(_) => {
-                        let reply = shard.borrow_mut().run_host_for_script(&mut self.turn, &call);
-                        let tree = match reply {
-                            HostReply::Tree(tree) => tree,
-                            HostReply::Later(task) => task.await,
-                        };
-                        self.turn.note_reply(&tree);
-                        Answer::Reply(tree)
-                    }
-                    Run::Data(_) => Answer::Reply(self.call(held, &call).await?),
-                },
+                Asked::Call(call) => {
+                    let db = self.turn.caller.db;
+                    let tree = match call.entry.run {
+                        Run::Host(_) => {
+                            let reply =
+                                shard.borrow_mut().run_host_for_script(&mut self.turn, &call);
+                            let tree = match reply {
+                                HostReply::Tree(tree) => tree,
+                                HostReply::Later(task) => task.await,
+                            };
+                            self.turn.note_reply(&tree);
+                            tree
+                        }
+                        Run::Data(_) => self.call(held, &call).await?,
+                    };
+                    self.turn.show(&mut shard.borrow_mut(), &call, db);
+                    Answer::Reply(tree)
+                }
             };
             step = self.interpreter.answer(answer);
         }

@@ -177,16 +177,21 @@ impl Shard {
             let answer = match here.turn.ask(self, ask) {
                 Asked::Answer(answer) => answer,
                 Asked::Tick => return Progress::Tick,
-                Asked::Call(call) => match call.entry.run {
-                    Run::Host(_) => match self.run_host_for_script(&mut here.turn, &call) {
+                Asked::Call(call) => {
+                    let db = here.turn.caller.db;
+                    let reply = match call.entry.run {
+                        Run::Host(_) => self.run_host_for_script(&mut here.turn, &call),
+                        Run::Data(_) => match self.call_here(here, &call) {
+                            Some(tree) => HostReply::Tree(tree),
+                            None => return Progress::NeedsWhole,
+                        },
+                    };
+                    here.turn.show(self, &call, db);
+                    match reply {
                         HostReply::Tree(tree) => Answer::Reply(tree),
                         HostReply::Later(task) => return Progress::Later(task),
-                    },
-                    Run::Data(_) => match self.call_here(here, &call) {
-                        Some(tree) => Answer::Reply(tree),
-                        None => return Progress::NeedsWhole,
-                    },
-                },
+                    }
+                }
             };
             step = here.interpreter.answer(answer);
         }
@@ -263,7 +268,8 @@ impl Shard {
 
     /// The end of a run: its records join the open batch.
     fn end_here(&mut self, here: Here, done: Done, made: &Effects) -> (Tree, BatchId) {
-        let Here { program, turn, interpreter, batch, .. } = here;
+        let Here { program, mut turn, interpreter, batch, .. } = here;
+        turn.show_all(self);
         let tree = to_tree(done);
         self.note_script_end(&turn, &tree);
         self.give_interpreter(program.what.kind(), interpreter);

@@ -212,10 +212,15 @@ impl Libraries {
 
     /// The payload of FUNCTION DUMP.
     pub fn dump(&self) -> Vec<u8> {
+        Libraries::payload(&self.codes())
+    }
+
+    /// The same of these texts.
+    pub fn payload(codes: &[Vec<u8>]) -> Vec<u8> {
         let mut out = RdbWriter::default();
-        for library in self.matching(None) {
+        for code in codes {
             out.byte(RDB_FUNCTION);
-            out.string(&library.code);
+            out.string(code);
         }
         out.raw(&DUMP_VERSION.to_le_bytes());
         let sum = crc64::checksum(&out.buf);

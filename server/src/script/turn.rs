@@ -41,6 +41,8 @@ pub(super) struct Turn {
     pub(super) reads: bool,
     /// What it has published; sent when nothing can be undone any more.
     pub(super) messages: Vec<Message>,
+    /// What MONITOR shows of it; shown when nothing can be undone any more.
+    shown: Vec<Vec<u8>>,
     /// What it writes is logged.
     pub(super) logs: bool,
     /// Calls so far.
@@ -87,6 +89,7 @@ impl Turn {
             touched: false,
             reads: false,
             messages: Vec::new(),
+            shown: Vec::new(),
             logs: true,
             calls: 0,
             lines: Vec::new(),
@@ -99,6 +102,22 @@ impl Turn {
     /// Since when it runs.
     pub(super) fn duration(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// A command that was called has run.
+    pub(super) fn show(&mut self, shard: &mut Shard, call: &Called, db: usize) {
+        let Some(line) = shard.script_line(call.entry, db, call.words.as_args()) else { return };
+        if shard.shards() == 1 {
+            shard.show_line(&line);
+        } else {
+            // It may be undone yet, and run again.
+            self.shown.push(line);
+        }
+    }
+
+    /// Shows what it has done, now that it has ended.
+    pub(super) fn show_all(&mut self, shard: &mut Shard) {
+        std::mem::take(&mut self.shown).iter().for_each(|line| shard.show_line(line));
     }
 
     /// A command that was called is not run.

@@ -369,6 +369,7 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
                 this.show_of(id, entry, Some(*db), args);
             }
             Run::Host(_) if is_script(entry) => {
+                shard.borrow_mut().show_script_of(id, entry, *db, args);
                 let began = shard.borrow().measure.now();
                 let tree = run_script(&mut held, id, *db, args).await;
                 let mut this = shard.borrow_mut();

@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod monitor;
 mod pause;
 
 use std::collections::BTreeMap;

@@ -6,8 +6,10 @@ use ringstone_engine::keyspace::Mode;
 use ringstone_engine::{Args, Error, Keyspace, Tree};
 
 use super::{Host, Outcome};
-use crate::ask::ask;
+use crate::ask::{ask, ask_when_safe};
+use crate::boot::Reloaded;
 use crate::rt::exec::sleep;
+use crate::script::{Libraries, LibraryChange, Policy};
 use crate::shard::{Shard, ShardRef};
 use crate::snapshot::{Target, end_claim, on_helper, save};
 
@@ -44,13 +46,17 @@ pub(super) fn reload(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Err
             let this = shard.borrow();
             this.config.dir.join(&this.config.dbfilename)
         };
-        let answer = load_data(&shard, keeps, move |config, slots, seed| {
+        let functions = (differs(saves, keeps)).then_some(match keeps {
+            Keeps::Nothing => Policy::Flush,
+            Keeps::Others => Policy::Replace,
+            Keeps::All => Policy::Append,
+        });
+        let answer = load_data(&shard, (keeps, functions), move |config, slots, seed| {
             crate::boot::reload_dump(config, slots, seed, &path)
         })
         .await;
         // What was loaded is another state than the log's: it begins anew with it.
-        let differs = !saves || keeps != Keeps::Nothing;
-        if differs
+        if differs(saves, keeps)
             && shard.borrow().commit.has_log()
             && let Err(reason) = save(&shard, Target::Base).await
         {
@@ -58,6 +64,11 @@ pub(super) fn reload(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Err
         }
         answer
     })
+}
+
+/// Whether what is there afterwards may be another state than before.
+fn differs(saves: bool, keeps: Keeps) -> bool {
+    !saves || keeps != Keeps::Nothing
 }
 
 /// What stays of the data that is there when more is loaded.
@@ -88,7 +99,7 @@ pub(super) fn load_log(host: &mut Host<'_>) -> Result<Outcome, Error> {
             let this = shard.borrow();
             this.config.dir.join(&this.config.appenddirname).join(file.unwrap_or_default())
         };
-        load_data(&shard, Keeps::Nothing, move |config, slots, seed| {
+        load_data(&shard, (Keeps::Nothing, None), move |config, slots, seed| {
             crate::boot::reload_dump(config, slots, seed, &path)
         })
         .await
@@ -98,12 +109,12 @@ pub(super) fn load_log(host: &mut Host<'_>) -> Result<Outcome, Error> {
 /// Loads data into every shard. Meant for tests that are alone with the server.
 async fn load_data(
     shard: &ShardRef,
-    keeps: Keeps,
+    (keeps, functions): (Keeps, Option<Policy>),
     load: impl FnOnce(
         &crate::config::Config,
         ringstone_peer::SlotMap,
         [u8; 32],
-    ) -> Result<Vec<Keyspace>, String>
+    ) -> Result<Reloaded, String>
     + Send
     + 'static,
 ) -> Tree {
@@ -113,8 +124,8 @@ async fn load_data(
     };
     let slots = shared.slots;
     let loaded = on_helper(shard, move || load(&config, slots, [7; 32])).await;
-    let keyspaces = match loaded.unwrap_or_else(|| Err("the helper is gone".into())) {
-        Ok(keyspaces) => keyspaces,
+    let loaded = match loaded.unwrap_or_else(|| Err("the helper is gone".into())) {
+        Ok(loaded) => loaded,
         Err(reason) => {
             tracing::error!("DEBUG: loading failed: {reason}");
             return Tree::Error(Error::text(FAILED));
@@ -125,7 +136,15 @@ async fn load_data(
         sleep(POLL).await;
     }
     let mut done = true;
-    for (index, keyspace) in keyspaces.into_iter().enumerate() {
+    if let Some(policy) = functions {
+        let change = LibraryChange::Restore(Libraries::payload(&loaded.functions), policy);
+        let changed = ask_when_safe(shard, 0, move |there| there.change_libraries(change)).await;
+        done = matches!(changed, Some(Ok(_)));
+    }
+    for (index, keyspace) in loaded.keyspaces.into_iter().enumerate() {
+        if !done {
+            break;
+        }
         let took = ask(shard, index, move |there| there.take_in(keyspace, keeps)).await;
         done &= took.unwrap_or(false);
     }

@@ -18,6 +18,11 @@ const BAD_COUNT: Error = Error::text("ERR Bad number of keys provided");
 
 /// Runs any of them.
 pub(super) fn call(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
+    if host.shard.is_monitored()
+        && let Some(entry) = host.shard.table.find(args.at(0))
+    {
+        host.shard.show_script(host.conn, entry, args);
+    }
     let program = program_of(host.shard, host.conn, args)?;
     host.shard.start_program(host.conn, program)
 }
