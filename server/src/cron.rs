@@ -192,6 +192,7 @@ impl Shard {
             && percentage > 0
             && base + log > self.config.auto_aof_rewrite_min_size
             && grown
+            && self.now_ms >= saving.rewrite_rests_until_ms.load(Ordering::Relaxed)
             && !saving.last_rewrite_failed.load(Ordering::Relaxed)
         {
             tracing::info!(

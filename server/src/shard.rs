@@ -11,10 +11,11 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use ringstone_engine::{Keyspace, Span};
+use ringstone_engine::Keyspace;
 
 use crate::config::Config;
 use crate::flow::commit::Commit;
+use crate::flow::decode::Ahead;
 use crate::flow::intake::Listener;
 use crate::msg::Msg;
 use crate::rt::exec::Queues;
@@ -94,8 +95,8 @@ pub struct Shard {
     pub dirty: Vec<crate::conn::ConnId>,
     /// Connections whose output is above their soft limit, or was lately.
     pub slow_readers: Vec<crate::conn::ConnId>,
-    /// Spans of the command at hand, kept to be used again.
-    pub spans: Vec<Span>,
+    /// Commands that are read ahead, kept to be used again.
+    pub ahead: Ahead,
     /// Now, in ms since 1970, as of this pass.
     pub now_ms: i64,
     /// A snapshot under way.
@@ -165,8 +166,12 @@ impl Shard {
                 tracking: crate::tracking::Tracking::default(),
                 pubsub: crate::pubsub::PubSub::default(),
                 dirty: Vec::new(),
+<<<<<<< HEAD
                 slow_readers: Vec::new(),
                 spans: Vec::new(),
+=======
+                ahead: Ahead::default(),
+>>>>>>> 8354f0c (Commands of a pipeline are read ahead and their keys' memory asked for: a quarter less processor time at 16 a time; rewrites of the log rest nine times as long as they take)
                 now_ms: crate::rt::clock::unix_ms(),
                 snapshot: None,
                 asleep: false,

@@ -120,6 +120,8 @@ pub struct Saving {
     pub last_seconds: AtomicI64,
     /// The same of the last rewrite.
     pub last_rewrite_seconds: AtomicI64,
+    /// No rewrite of its own accord before then, in ms since 1970.
+    pub rewrite_rests_until_ms: AtomicI64,
     /// Successful ones.
     pub saves: AtomicU64,
     /// Successful rewrites.

@@ -140,6 +140,10 @@ pub fn end_claim(shard: &ShardRef, target: Target) {
     }
 }
 
+/// How many times as long as a rewrite took the next one of the server's own accord is not begun: writes that come faster than
+/// rewrites shrink the log would otherwise have them run one after the other, on the cores that serve.
+const REST: i64 = 9;
+
 /// The same for who has [`Saving::claim`]ed it.
 pub async fn save_claimed(shard: &ShardRef, target: Target) -> Result<(), String> {
     let (shared, started_ms) = (shard.borrow().shared.clone(), crate::rt::clock::unix_ms());
@@ -149,13 +153,11 @@ pub async fn save_claimed(shard: &ShardRef, target: Target) -> Result<(), String
     tracing::info!("{} started", name(target));
     let changes = saving.changes.load(Ordering::Relaxed);
     let result = write_and_install(shard, target).await;
-    let seconds = (crate::rt::clock::unix_ms() - started_ms) / 1000;
+    let ended_ms = crate::rt::clock::unix_ms();
+    let took_ms = (ended_ms - started_ms).max(0);
+    let seconds = took_ms / 1000;
     match &result {
-        Ok(()) => tracing::info!(
-            "{} done in {} ms",
-            name(target),
-            crate::rt::clock::unix_ms() - started_ms
-        ),
+        Ok(()) => tracing::info!("{} done in {took_ms} ms", name(target)),
         Err(e) => tracing::error!("{} failed: {e}", name(target)),
     }
     match target {
@@ -164,7 +166,7 @@ pub async fn save_claimed(shard: &ShardRef, target: Target) -> Result<(), String
             saving.last_seconds.store(seconds, Ordering::Relaxed);
             if result.is_ok() {
                 saving.changes.fetch_sub(changes, Ordering::Relaxed);
-                saving.last_save_s.store(crate::rt::clock::unix_ms() / 1000, Ordering::Relaxed);
+                saving.last_save_s.store(ended_ms / 1000, Ordering::Relaxed);
                 saving.saves.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -172,6 +174,8 @@ pub async fn save_claimed(shard: &ShardRef, target: Target) -> Result<(), String
             saving.last_rewrite_failed.store(result.is_err(), Ordering::Relaxed);
             saving.last_rewrite_seconds.store(seconds, Ordering::Relaxed);
             saving.rewrites.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
+            let rests_until_ms = ended_ms.saturating_add(took_ms.saturating_mul(REST));
+            saving.rewrite_rests_until_ms.store(rests_until_ms, Ordering::Relaxed);
         }
     }
     result

@@ -266,7 +266,8 @@ params! {
         appendfilename: PathBuf = "appendfilename", Kind::FileName { may_be_empty: false }, "appendonly.aof", Boot;
         /// Size of a log segment.
         log_segment_size: u64 = "log-segment-size", Kind::Memory { min: 1 << 20, max: 1 << 30 }, "16mb", Boot;
-        /// Rewrite the log when it has grown by so much since the last rewrite; 0 = never by itself.
+        /// Rewrite the log when it has grown by so much since the last rewrite; 0 = never by itself. Rewrites by itself take
+        /// at most a tenth of the time.
         auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage", count("percent"), "100", Live;
         /// Do not rewrite a log smaller than this by itself.
         auto_aof_rewrite_min_size: u64 = "auto-aof-rewrite-min-size", SIZE, "64mb", Live;
