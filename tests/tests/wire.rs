@@ -43,7 +43,13 @@ fn stream() -> (Vec<u8>, usize) {
     out.extend(encode(&["NOSUCH", "x"]));
     out.extend(encode(&["GET"]));
     out.extend(encode(&["DEL", "a", "l"]));
-    (out, commands.len() + 7)
+    // What stands behind a command that waits is read before it may run.
+    out.extend(encode(&["BLPOP", "none", "0.005"]));
+    out.extend_from_slice(b"PING\r\n");
+    out.extend(encode(&["SET", "after", "1"]));
+    out.extend(encode(&["BLPOP", "none", "0.005"]));
+    out.extend(encode(&["GET", "after"]));
+    (out, commands.len() + 12)
 }
 
 fn replies(conn: &mut Conn, count: usize) -> Vec<u8> {
