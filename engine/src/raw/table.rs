@@ -171,7 +171,12 @@ impl Table {
     pub fn prefetch_entry(&self, hash: u64) {
         if let Some(segment) = self.segment(self.index_of(prefix_of(hash))) {
             let tag = tag_of(hash);
-            segment.likely(tag).for_each(|entry| prefetch(entry.address()));
+            for entry in segment.likely(tag) {
+                let at = entry.address();
+                // Key and small value lie in two lines mostly; a store into one that is not there holds all later stores up.
+                prefetch(at);
+                prefetch(at.wrapping_add(64));
+            }
         }
     }
 

@@ -54,7 +54,10 @@ enum End {
     /// The next command is not whole.
     Incomplete,
     /// A command in one line.
-    Inline { args: Vec<Vec<u8>>, consumed: usize },
+    Inline {
+        args: Vec<Vec<u8>>,
+        consumed: usize,
+    },
     Error(ProtocolError),
 }
 
