@@ -89,6 +89,11 @@ impl Language {
     }
 }
 
+/// Where the source distribution of redis-py is, for its tests.
+pub fn redis_py() -> PathBuf {
+    Language::Python.libraries().join("redis-py")
+}
+
 /// What a program printed, when it ended well and in time; otherwise why not, with the end of what it said.
 pub fn run(mut command: Command, home: &Home, limit: Duration) -> Result<String, String> {
     let (out, err) = (home.file("out"), home.file("err"));

@@ -5,7 +5,7 @@
 use std::fs;
 use std::process::Command;
 
-use ringstone_tests::programs::Language;
+use ringstone_tests::programs::{Language, redis_py as redis_py_tests};
 
 use crate::step::{check, install, install_packages, works};
 
@@ -52,7 +52,22 @@ fn python() -> Result<(), String> {
             .args(["install", "--no-deps", "--no-compile", "--requirement"])
             .arg(Language::Python.pins()),
     )?;
-    check(pip().arg("check"))
+    check(pip().arg("check"))?;
+    redis_py(pip())
+}
+
+/// The tests of redis-py are in its source distribution only.
+fn redis_py(mut pip: Command) -> Result<(), String> {
+    let pins = fs::read_to_string(Language::Python.pins()).map_err(|e| e.to_string())?;
+    let pin = pins.lines().find(|line| line.starts_with("redis=="));
+    let pin = pin.ok_or("redis is not pinned")?;
+    let to = redis_py_tests();
+    fs::create_dir_all(&to).map_err(|e| e.to_string())?;
+    let from_source = ["download", "--no-deps", "--no-build-isolation", "--no-binary=redis"];
+    check(pip.args(from_source).arg("--dest").arg(&to).arg(pin))?;
+    let archive = to.join(format!("{}.tar.gz", pin.replace("==", "-")));
+    let parts = ["--strip-components=1", "--wildcards", "*/tests", "*/pyproject.toml"];
+    check(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(to).args(parts))
 }
 
 fn node() -> Result<(), String> {

@@ -184,7 +184,6 @@ impl Session<'_> {
                 Asked::Answer(answer) => answer,
                 Asked::Tick => self.tick(&shard, held.is_whole()).await,
                 Asked::Call(call) => {
-                    let db = self.turn.caller.db;
                     let tree = match call.entry.run {
                         Run::Host(_) => {
                             let reply =
@@ -198,7 +197,7 @@ impl Session<'_> {
                         }
                         Run::Data(_) => self.call(held, &call).await?,
                     };
-                    self.turn.show(&mut shard.borrow_mut(), &call, db);
+                    self.turn.show(&mut shard.borrow_mut(), &call);
                     Answer::Reply(tree)
                 }
             };

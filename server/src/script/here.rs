@@ -178,7 +178,6 @@ impl Shard {
                 Asked::Answer(answer) => answer,
                 Asked::Tick => return Progress::Tick,
                 Asked::Call(call) => {
-                    let db = here.turn.caller.db;
                     let reply = match call.entry.run {
                         Run::Host(_) => self.run_host_for_script(&mut here.turn, &call),
                         Run::Data(_) => match self.call_here(here, &call) {
@@ -186,7 +185,7 @@ impl Shard {
                             None => return Progress::NeedsWhole,
                         },
                     };
-                    here.turn.show(self, &call, db);
+                    here.turn.show(self, &call);
                     match reply {
                         HostReply::Tree(tree) => Answer::Reply(tree),
                         HostReply::Later(task) => return Progress::Later(task),

@@ -104,9 +104,10 @@ impl Turn {
         self.began.elapsed()
     }
 
-    /// A command that was called has run.
-    pub(super) fn show(&mut self, shard: &mut Shard, call: &Called, db: usize) {
-        let Some(line) = shard.script_line(call.entry, db, call.words.as_args()) else { return };
+    /// A command that was called has run: a SELECT is shown with the database that it selected.
+    pub(super) fn show(&mut self, shard: &mut Shard, call: &Called) {
+        let (db, args) = (self.caller.db, call.words.as_args());
+        let Some(line) = shard.script_line(call.entry, db, args) else { return };
         if shard.shards() == 1 {
             shard.show_line(&line);
         } else {

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ringstone_tests::resp::{Conn, Value};
+use ringstone_tests::script::words;
 use ringstone_tests::server::{Home, Launch, Server};
 
 /// Ringstone with one shard and with two, and redis-server.
@@ -356,8 +357,22 @@ fn monitor_shows_what_all_clients_run_as_redis_does() {
             "monitor",
             "exec",
             "dbsize",
+            "eval \"redis.call('set', KEYS[1], 1) return redis.pcall('lpush', KEYS[1], 'x')\" 1 a",
+            "eval \"redis.call('mset', KEYS[1], 1, KEYS[2], 2) return redis.call('get', KEYS[2])\" 2 a b",
+            "eval \"redis.call('set', 'a', 1) redis.call('get', 'b') return redis.pcall('nosuch')\" 0",
+            "eval \"redis.call('select', 1) redis.call('publish', 'ch', 'hi') return redis.call('get', 'a')\" 0",
+            "eval \"return redis.pcall('config', 'get', 'port')\" 0",
+            "eval_ro \"return redis.pcall('set', KEYS[1], 'x')\" 1 c",
+            "evalsha short 0",
+            "evalsha ffffffffffffffffffffffffffffffffffffffff 0",
+            "eval \"return 1\" many",
+            "fcall nosuch 0",
+            "multi",
+            "eval \"return redis.call('get', KEYS[1])\" 1 a",
+            "get b",
+            "exec",
         ] {
-            conn.line(line);
+            conn.call(&words(line)).unwrap();
         }
         conn.call(&[&b"SET"[..], b"odd \n\x07\x00\"\\", b"\xff"]).unwrap();
         conn.line("ping last");

@@ -7,8 +7,11 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     reason = "helpers of tests"
 )]
+
+mod redis_py;
 
 use std::thread;
 use std::time::Duration;
@@ -51,4 +54,49 @@ fn outcome(language: Language, program: &str, launch: Launch) -> Result<String, 
 #[test]
 fn ioredis() {
     same_outcome(Language::Node, "ioredis.js");
+}
+
+#[test]
+fn node_redis() {
+    same_outcome(Language::Node, "node_redis.js");
+}
+
+#[test]
+fn bullmq() {
+    same_outcome(Language::Node, "bullmq.js");
+}
+
+#[test]
+fn sessions_of_express() {
+    same_outcome(Language::Node, "sessions.js");
+}
+
+#[test]
+fn rate_limiter_flexible_and_redlock() {
+    same_outcome(Language::Node, "limits_and_locks.js");
+}
+
+#[test]
+fn celery() {
+    same_outcome(Language::Python, "celery_app.py");
+}
+
+#[test]
+fn rq() {
+    same_outcome(Language::Python, "rq_app.py");
+}
+
+#[test]
+fn dramatiq() {
+    same_outcome(Language::Python, "dramatiq_actors.py");
+}
+
+#[test]
+fn django_caches_and_sessions() {
+    same_outcome(Language::Python, "django_cache.py");
+}
+
+#[test]
+fn limits_locks_and_sessions_of_flask() {
+    same_outcome(Language::Python, "limits_and_locks.py");
 }
