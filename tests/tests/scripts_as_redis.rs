@@ -205,3 +205,34 @@ fn a_script_that_has_to_run_again_leaves_no_second_trace() {
         assert_eq!(listener.read().unwrap().items()[2].text(), "last");
     }
 }
+
+#[test]
+fn a_script_on_keys_of_one_other_shard_takes_one_hop() {
+    let home = Home::new();
+    let server = Launch::ringstone().shards(2).start(&home);
+    let mut conn = server.conn();
+    let library = "#!lua name=l\nredis.register_function('f', function(keys) return {redis.call('INCR', keys[1]), true, 'x'} end)";
+    conn.call(&["FUNCTION", "LOAD", library]).unwrap();
+    let stat = |conn: &mut Conn, name: &str| -> u64 {
+        let text = conn.line("INFO stats").text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+        value.trim_start_matches(':').parse().unwrap()
+    };
+    for resp in ["HELLO 2", "HELLO 3"] {
+        conn.line(resp);
+        let (hops, before) = (stat(&mut conn, "shard_hops"), stat(&mut conn, "shard_transactions"));
+        for n in 0..8 {
+            conn.line(&format!("DEL {{{n}}}a {{{n}}}b"));
+            let (a, b) = (format!("{{{n}}}a"), format!("{{{n}}}b"));
+            let code = "redis.call('SET', KEYS[1], 'v') return {redis.call('STRLEN', KEYS[1]), redis.call('GET', KEYS[2])}";
+            let reply = eval(&mut conn, code, &[&a, &b]);
+            assert_eq!(reply.items(), [Value::Int(1), Value::Null]);
+            let reply = conn.call(&["FCALL", "f", "1", &b]).unwrap();
+            assert_eq!(reply.items(), [Value::Int(1), Value::Int(1), Value::Bulk(b"x".to_vec())]);
+            assert!(eval(&mut conn, "return redis.call('LPUSH', KEYS[1], 1)", &[&b]).is_error());
+            assert_eq!(conn.line(&format!("GET {a}")).text(), "v");
+        }
+        assert_eq!(stat(&mut conn, "shard_transactions"), before);
+        assert!(stat(&mut conn, "shard_hops") > hops);
+    }
+}

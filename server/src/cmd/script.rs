@@ -8,7 +8,8 @@ mod manage;
 
 use super::HostCommand;
 
-pub use call::program_of;
+pub(crate) use call::NO_SCRIPT;
+pub use call::{program_for, program_of};
 
 /// The family's commands.
 pub const COMMANDS: &[&HostCommand] = &[

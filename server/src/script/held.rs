@@ -12,34 +12,18 @@ use super::here::{COPY_BYTES_MAX, Former, announce, give_way, to_tree, unwind};
 use super::program::{FIRST_KEY, Program, Undone};
 use super::running::{BUSY_SCRIPT, Running};
 use super::turn::{Asked, Called, HostReply, Turn};
-use crate::cmd::{Outcome, reply_bytes};
-use crate::conn::Conn;
 use crate::msg::Patience;
 use crate::shard::{Shard, ShardRef};
 use crate::table::Run;
 use crate::tx::held::{Call, Held, LentKey};
 
 impl Shard {
-    /// Starts a program that waits for what it needs; the connection waits for it.
-    pub(super) fn start_held(
-        &mut self,
-        conn: &mut Conn,
-        program: Program,
-    ) -> Result<Outcome, Error> {
+    /// Starts a program that waits for what it needs.
+    pub(super) fn start_held(&mut self, program: Program) -> Result<(), Error> {
         let me = self.me().ok_or(Error::text("ERR the server is shutting down"))?;
         self.stats.transactions += 1;
-        conn.stand_by_task();
         self.queues.spawn(run(me, program, self.measure.began()));
-        Ok(Outcome::Aside)
-    }
-
-    /// The call of a program that was set aside, and that began at `began`, has ended; its error is counted already.
-    pub(super) fn note_program(&mut self, program: &Program, began: u64, reply: &Tree) {
-        let args = program.words.as_args();
-        if let Some(entry) = self.table.find(args.at(0)) {
-            self.note_call_counted(entry, began, reply.as_error().is_some());
-            self.remember_of(program.caller.conn, entry, args, reply_bytes(reply));
-        }
+        Ok(())
     }
 
     fn keys_of(&self, program: &Program) -> Vec<LentKey> {
@@ -52,7 +36,6 @@ impl Shard {
 
 /// Runs a program whose connection waits since `began`, and replies.
 pub(super) async fn run(shard: ShardRef, mut program: Program, began: u64) {
-    let conn = program.caller.conn;
     loop {
         let whole = program.keys == 0 || program.known.wants_whole.get();
         let held = if whole {
@@ -63,20 +46,14 @@ pub(super) async fn run(shard: ShardRef, mut program: Program, began: u64) {
         };
         let mut held = match held {
             Ok(held) => held,
-            Err(busy) => {
-                let mut this = shard.borrow_mut();
-                return match this.table.find(program.words.as_args().at(0)) {
-                    Some(entry) => this.reject_late(conn, entry, &busy),
-                    None => this.finish(conn, &Tree::Error(busy), 0),
-                };
-            }
+            Err(busy) => return shard.borrow_mut().reject_program(&program, busy),
         };
         match run_in(&mut held, &program, Patience::UntilBusy).await {
             Ok(tree) => {
                 let batch = held.end();
                 let mut this = shard.borrow_mut();
-                this.note_program(&program, began, &tree);
-                return this.finish(conn, &tree, batch);
+                this.note_program(&program.words, &program.caller, began, &tree);
+                return this.answer_program(&program.caller, tree, batch);
             }
             // What it did is undone: what is logged now is nothing.
             Err(undone) => {

@@ -15,10 +15,12 @@ use ringstone_engine::reply::TreeSink;
 use ringstone_engine::{Args, Effects, Error, Tree};
 use ringstone_script::{Answer, Done, Interpreter, Job, Step};
 
+use super::cache::Script;
 use super::program::{Program, What};
 use super::running::Running;
 use super::turn::{Asked, Called, HostReply, Turn};
 use crate::cmd::Outcome;
+use crate::cmd::script::NO_SCRIPT;
 use crate::conn::{BatchId, Conn};
 use crate::flow::execute::RespReply;
 use crate::flow::route::key_hash;
@@ -62,19 +64,41 @@ enum Progress {
 }
 
 impl Shard {
-    /// Runs a program for a connection: here and now if that is possible.
+    /// Runs a program for a connection: at once if that is possible.
     pub(crate) fn start_program(
         &mut self,
         conn: &mut Conn,
         program: Program,
     ) -> Result<Outcome, Error> {
+        if let Some(owner) = self.owner_of_program(&program) {
+            return Ok(self.send_program(conn, owner, program));
+        }
+        let Some((tree, batch)) = self.begin_program(program)? else {
+            conn.stand_by_task();
+            return Ok(Outcome::Aside);
+        };
+        let (mark, resp3) = (conn.reply_mark(), conn.resp3);
+        tree.write_to(&mut RespReply::new(conn.reply_buffer(), resp3));
+        if batch > 0 {
+            conn.hold_since(mark, batch);
+        }
+        self.observe();
+        let failed = matches!(tree, Tree::Error(_));
+        Ok(if failed { Outcome::Failed } else { Outcome::Done })
+    }
+
+    /// Runs a program: its reply, and the batch that it waits for. None: a task goes on with it, and will answer.
+    pub(super) fn begin_program(
+        &mut self,
+        program: Program,
+    ) -> Result<Option<(Tree, BatchId)>, Error> {
         let kind = program.what.kind();
         if !self.can_run_here(&program) {
             let busy = self.shared.running.busy_error();
             if let Some(busy) = busy.filter(|_| !self.has_interpreter(kind)) {
                 return Err(busy);
             }
-            return self.start_held(conn, program);
+            return self.start_held(program).map(|()| None);
         }
         let mut interpreter = self.take_interpreter(kind).map_err(Error::owned)?;
         if let Err(error) = self.make_ready(&mut interpreter, &program) {
@@ -90,26 +114,17 @@ impl Shard {
         let step = here.interpreter.start(here.program.job());
         let progress = self.drive(&mut here, step);
         let made = std::mem::replace(&mut self.keyspace.effects, before);
-        match progress {
-            Progress::Done(done) => {
-                let (tree, batch) = self.end_here(here, done, &made);
-                let mark = conn.reply_mark();
-                let resp3 = conn.resp3;
-                tree.write_to(&mut RespReply::new(conn.reply_buffer(), resp3));
-                if batch > 0 {
-                    conn.hold_since(mark, batch);
-                }
-                self.observe();
-                let failed = matches!(tree, Tree::Error(_));
-                Ok(if failed { Outcome::Failed } else { Outcome::Done })
-            }
+        let task = match progress {
+            Progress::Done(done) => return Ok(Some(self.end_here(here, done, &made))),
             Progress::NeedsWhole => {
                 let program = self.undo_here(here);
-                self.start_held(conn, program)
+                return self.start_held(program).map(|()| None);
             }
-            Progress::Later(task) => self.park(conn, here, made, Some(task)),
-            Progress::Tick => self.park(conn, here, made, None),
-        }
+            Progress::Later(task) => Some(task),
+            Progress::Tick => None,
+        };
+        self.park(here, made, task);
+        Ok(None)
     }
 
     fn can_run_here(&mut self, program: &Program) -> bool {
@@ -142,19 +157,37 @@ impl Shard {
     ) -> Result<(), Error> {
         let what = &program.what;
         match what {
-            What::Script(_, None) => Ok(()),
-            What::Script(sha, Some(script)) => {
-                let job = Job::Compile { name: sha.clone(), code: script.code().to_vec() };
-                match self.run_job(what.kind(), interpreter, job) {
-                    Done::Broken(why) => Err(Error::owned(format!("ERR {why}"))),
-                    Done::Failed(error) => Err(error),
-                    Done::Ready | Done::Reply(_) | Done::Loaded(_) => {
-                        self.know_script(sha, script, &program.known);
-                        Ok(())
-                    }
+            What::Script(_, None) if program.flushes == self.script_flushes() => Ok(()),
+            What::Script(sha, None) => {
+                // It was flushed while the call waited.
+                let args = program.words.as_args();
+                if args.at(0).to_ascii_lowercase().starts_with(b"evalsha") {
+                    return Err(NO_SCRIPT);
                 }
+                let script = Script::new(args.at(1));
+                let script = Arc::new(script.map_err(|why| Error::owned(format!("ERR {why}")))?);
+                self.compile(interpreter, program, sha, &script)
             }
+            What::Script(sha, Some(script)) => self.compile(interpreter, program, sha, script),
             What::Function(..) => self.load_libraries(interpreter),
+        }
+    }
+
+    fn compile(
+        &mut self,
+        interpreter: &mut Interpreter,
+        program: &Program,
+        sha: &str,
+        script: &Arc<Script>,
+    ) -> Result<(), Error> {
+        let job = Job::Compile { name: sha.to_owned(), code: script.code().to_vec() };
+        match self.run_job(program.what.kind(), interpreter, job) {
+            Done::Broken(why) => Err(Error::owned(format!("ERR {why}"))),
+            Done::Failed(error) => Err(error),
+            Done::Ready | Done::Reply(_) | Done::Loaded(_) => {
+                self.know_script(sha, script, &program.known);
+                Ok(())
+            }
         }
     }
 
@@ -295,12 +328,11 @@ impl Shard {
     /// Sets a run aside.
     fn park(
         &mut self,
-        conn: &mut Conn,
         here: Here,
         made: Effects,
         task: Option<Pin<Box<dyn Future<Output = Tree>>>>,
-    ) -> Result<Outcome, Error> {
-        let Some(me) = self.me() else { return Ok(Outcome::Silent) };
+    ) {
+        let Some(me) = self.me() else { return };
         let (sender, receiver) = oneshot::channel();
         let lock = match self.tx.locks.acquire(Need::All, None, Waiter::Task(sender)) {
             Acquired::Granted(id, _) | Acquired::Queued(id) => Some(id),
@@ -308,14 +340,12 @@ impl Shard {
             Acquired::Refused(_) => None,
         };
         drop(receiver);
-        conn.stand_by_task();
         // One that has named no key may want any.
         let has_whole = self.shards() == 1 || here.program.keys == 0;
         let running = here.announce(self, has_whole);
         self.scripts_aside += 1;
         let aside = Aside { running, lock, began: self.measure.began() };
         self.queues.spawn(go_on(me, here, made, aside, task));
-        Ok(Outcome::Aside)
     }
 
     /// What a run that was set aside has changed: replies about it wait for the batch that is open now.
@@ -444,10 +474,10 @@ impl Shard {
         let program = here.program.clone();
         self.note_changes(made);
         let (tree, batch) = self.end_here(here, done, made);
-        self.note_program(&program, aside.began, &tree);
+        self.note_program(&program.words, &program.caller, aside.began, &tree);
         self.serve_blocked(aside.lock);
         aside.lock.into_iter().for_each(|lock| self.unlock(lock));
-        self.finish(program.caller.conn, &tree, batch);
+        self.answer_program(&program.caller, tree, batch);
     }
 
     fn give_up_aside(&mut self, here: Here, aside: &Aside) -> Program {

@@ -14,6 +14,7 @@
 mod cache;
 mod held;
 mod here;
+mod hop;
 mod library;
 pub mod program;
 mod reply;
@@ -136,7 +137,7 @@ impl Shard {
     }
 
     /// Forgets what was compiled before the last SCRIPT FLUSH.
-    fn notice_flush(&mut self) {
+    pub(crate) fn notice_flush(&mut self) {
         let flushes = self.shared.scripts.flushes();
         if self.scripts.flushes != flushes && !self.scripts.scripts.is_out {
             self.scripts.flushes = flushes;
@@ -144,6 +145,11 @@ impl Shard {
             self.scripts.scripts.interpreter = None;
             self.scripts.scripts.bytes = 0;
         }
+    }
+
+    /// Flushes of compiled scripts that were noticed here.
+    pub(crate) fn script_flushes(&self) -> u64 {
+        self.scripts.flushes
     }
 
     /// What is known of a script that was compiled here.

@@ -40,6 +40,8 @@ impl What {
 /// Who called, and in which state.
 #[derive(Clone)]
 pub struct Caller {
+    /// Its shard.
+    pub home: usize,
     /// The connection.
     pub conn: ConnId,
     /// CLIENT ID.
@@ -64,7 +66,17 @@ impl Caller {
         let (user, client_id) = (Arc::clone(&conn.user), conn.client_id);
         let (db, no_touch, tracks) = (conn.db, conn.no_touch, conn.caller(shard));
         let (socket, command) = ((conn.fd, conn.unix), conn.last_command);
-        Caller { conn: conn.id, client_id, socket, command, user, db, no_touch, tracks }
+        Caller {
+            home: shard,
+            conn: conn.id,
+            client_id,
+            socket,
+            command,
+            user,
+            db,
+            no_touch,
+            tracks,
+        }
     }
 
     /// The same as whoever changes keys; what the program reads is noted when it has ended.
@@ -90,6 +102,8 @@ pub struct Program {
     pub caller: Caller,
     /// What a run did that was undone.
     pub undone: Undone,
+    /// Flushes of compiled scripts that the shard had noticed when the call came.
+    pub flushes: u64,
 }
 
 /// What others have seen of a run that was undone: the run that follows does it without a trace.

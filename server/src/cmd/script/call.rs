@@ -13,7 +13,7 @@ use crate::shard::Shard;
 use crate::table::Entry;
 use crate::tx::multi::is_script;
 
-const NO_SCRIPT: Error = Error::text("NOSCRIPT No matching script. Please use EVAL.");
+pub(crate) const NO_SCRIPT: Error = Error::text("NOSCRIPT No matching script. Please use EVAL.");
 const BAD_COUNT: Error = Error::text("ERR Bad number of keys provided");
 
 /// Runs any of them.
@@ -29,6 +29,16 @@ pub(super) fn call(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error
 
 /// What the words of EVAL, EVALSHA, FCALL or one of their twins say.
 pub fn program_of(shard: &mut Shard, conn: &Conn, args: Args<'_>) -> Result<Program, Error> {
+    let caller = program::Caller::of(conn, shard.index);
+    program_for(shard, caller, args)
+}
+
+/// The same for a caller that may be elsewhere.
+pub fn program_for(
+    shard: &mut Shard,
+    caller: program::Caller,
+    args: Args<'_>,
+) -> Result<Program, Error> {
     let name = args.at(0).to_ascii_lowercase();
     let read_only = name.ends_with(b"_ro");
     let (what, known, keys) = if name.starts_with(b"fcall") {
@@ -53,9 +63,9 @@ pub fn program_of(shard: &mut Shard, conn: &Conn, args: Args<'_>) -> Result<Prog
         (What::Script(sha, script), known, keys)
     };
     shard.may_run_script(known.flags, read_only)?;
-    let caller = program::Caller::of(conn, shard.index);
     let (words, undone) = (ArgBuf::from(args), program::Undone::default());
-    Ok(Program { what, known, words, keys, read_only, caller, undone })
+    let flushes = shard.script_flushes();
+    Ok(Program { what, known, words, keys, read_only, caller, undone, flushes })
 }
 
 impl Shard {

@@ -71,13 +71,16 @@ static FLUSH: HostCommand = HostCommand {
         ..ROW
     },
     run: |host, args| {
-        // What is flushed is dropped by each shard at its next script; nothing waits for it either way.
+        // Nothing waits for the shards to drop what is flushed; one whose script runs just now drops it later.
         let fits =
             args.len() == 2 || args.len() == 3 && (args.is(2, "SYNC") || args.is(2, "ASYNC"));
         if !fits {
             return Err(Error::text("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
         }
         host.shard.shared.scripts.flush();
+        for shard in 0..host.shard.shards() {
+            host.shard.call(shard, crate::shard::Shard::notice_flush);
+        }
         host.ok()
     },
     subs: &[],
