@@ -50,6 +50,21 @@ pub struct Boot {
     pub log_bytes: (u64, u64),
 }
 
+impl Boot {
+    fn nothing() -> Boot {
+        Boot {
+            keyspaces: Vec::new(),
+            logs: None,
+            manifest: None,
+            vanished: Vec::new(),
+            next_gsn: 1,
+            functions: Vec::new(),
+            loaded: (0, 0),
+            log_bytes: (0, 0),
+        }
+    }
+}
+
 /// A reason not to start, in words for the operator.
 pub type Refusal = String;
 
@@ -59,16 +74,7 @@ pub fn boot(config: &Config, slots: SlotMap, seed: [u8; 32]) -> Result<Boot, Ref
     std::fs::create_dir_all(&config.dir)
         .map_err(|e| format!("dir {}: {e}", config.dir.display()))?;
     let mut owners = Owners::start(config, slots, seed)?;
-    let mut boot = Boot {
-        keyspaces: Vec::new(),
-        logs: None,
-        manifest: None,
-        vanished: Vec::new(),
-        next_gsn: 1,
-        functions: Vec::new(),
-        loaded: (0, 0),
-        log_bytes: (0, 0),
-    };
+    let mut boot = Boot::nothing();
     if config.appendonly {
         recover_log(config, slots, seed, &mut owners, &mut boot)?;
     } else {
@@ -114,6 +120,23 @@ pub fn reload_dump(
     let file = RdbFile::open(path).map_err(|e| e.to_string())?;
     let functions = owners.load(&file, Expired::Keep)?.functions;
     Ok(Reloaded { keyspaces: owners.finish()?, functions })
+}
+
+/// Loads what the log's directory holds while the log is off, for DEBUG LOADAOF.
+pub fn reload_log(config: &Config, slots: SlotMap, seed: [u8; 32]) -> Result<Reloaded, Refusal> {
+    let dir = config.dir.join(&config.appenddirname);
+    let known = block_on(Manifest::load(&StdDisk, &dir)).map_err(|e| e.to_string())?;
+    if known.is_none() {
+        return Err(format!("there is no log in {}", dir.display()));
+    }
+    let mut owners = Owners::start(config, slots, seed)?;
+    let recovered = open_log(config, slots, seed, true)?;
+    let mut boot = Boot::nothing();
+    if let Some((path, _)) = recovered.base() {
+        load_base(&path, &mut owners, &mut boot)?;
+    }
+    replay(&recovered, &mut owners, &mut boot)?;
+    Ok(Reloaded { keyspaces: owners.finish()?, functions: boot.functions })
 }
 
 fn recover_log(

@@ -1,4 +1,4 @@
-//! `CONFIG SET appendonly`: the log begins, or ends, while the server runs.
+//! `CONFIG SET appendonly`: the log begins, or ends, while the server runs. BGREWRITEAOF while it is off: both, one after the other.
 //!
 //! ```text
 //!   yes: recover what the log's directory holds ─> MANIFEST: a pending epoch ─> cut: all shards log from here on
@@ -53,6 +53,24 @@ pub async fn switch(shard: &ShardRef, on: bool) -> Result<(), String> {
     };
     end_claim(shard, Target::Base);
     result
+}
+
+/// A new base. While the log is off it begins and ends: its directory then holds the data of that moment, as after CONFIG SET
+/// appendonly yes and no, and a snapshot that is saved later supersedes it in the same way.
+pub async fn rewrite(shard: &ShardRef) {
+    let shared = shard.borrow().shared.clone();
+    if !shared.saving.claim(Target::Base) {
+        return;
+    }
+    let is_on = shard.borrow().commit.has_log();
+    let result = if is_on { save_claimed(shard, Target::Base).await } else { begin(shard).await };
+    if !is_on && result.is_ok() {
+        end(shard).await;
+    }
+    end_claim(shard, Target::Base);
+    if let Err(reason) = result {
+        tracing::error!("the log is not rewritten: {reason}");
+    }
 }
 
 async fn begin(shard: &ShardRef) -> Result<(), String> {

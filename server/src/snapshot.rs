@@ -116,6 +116,14 @@ impl Shard {
     }
 }
 
+impl Shard {
+    /// Starts BGREWRITEAOF's work in the background.
+    pub(crate) fn spawn_rewrite(&mut self) {
+        let Some(me) = self.me() else { return };
+        self.queues.spawn(async move { crate::log_switch::rewrite(&me).await });
+    }
+}
+
 /// Makes a snapshot; an error has been logged already.
 pub async fn save(shard: &ShardRef, target: Target) -> Result<(), String> {
     let shared = shard.borrow().shared.clone();
@@ -133,8 +141,8 @@ pub fn end_claim(shard: &ShardRef, target: Target) {
     let shared = this.shared.clone();
     let saving = &shared.saving;
     saving.end_claim(target);
-    if saving.rewrite_scheduled.swap(false, Ordering::AcqRel) && this.commit.has_log() {
-        this.spawn_save(Target::Base);
+    if saving.rewrite_scheduled.swap(false, Ordering::AcqRel) {
+        this.spawn_rewrite();
     } else if saving.save_scheduled.swap(false, Ordering::AcqRel) {
         this.spawn_save(Target::Dump);
     }

@@ -75,7 +75,6 @@ fn a_log_that_ends_live_is_whole_up_to_there_and_goes_on_when_it_begins_again() 
         ok(&mut conn, "CONFIG SET appendonly no");
         assert_eq!(info(&mut conn, "aof_enabled"), "0");
         ok(&mut conn, "SET unlogged 1");
-        assert!(conn.line("BGREWRITEAOF").is_error());
         server.kill();
 
         let server = launch(shards).log("always").start(&home);
@@ -319,5 +318,77 @@ fn nothing_acknowledged_under_a_log_is_lost_when_the_server_is_killed_around_a_s
             ledger.acked[key].store(numbers[0], Ordering::SeqCst);
         }
         is_on = true;
+    }
+}
+
+fn wait_for_rewrite(conn: &mut Conn, rewrites: usize) {
+    let done = |conn: &mut Conn| {
+        let text = conn.line("INFO persistence").text();
+        info(conn, "aof_rewrite_in_progress") == "0"
+            && info(conn, "aof_rewrite_scheduled") == "0"
+            && text.contains("aof_last_bgrewrite_status:ok")
+            && info(conn, "aof_rewrites") == rewrites.to_string()
+    };
+    for _ in 0..4000 {
+        if done(conn) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{}", conn.line("INFO persistence").text());
+}
+
+#[test]
+fn a_rewrite_without_the_log_leaves_one_that_is_as_new_as_it_seems() {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let on = || launch(shards).log("everysec");
+        let server = launch(shards).start(&home);
+        let mut conn = server.conn();
+        assert!(conn.line("DEBUG LOADAOF").is_error(), "there is none");
+        fill(&mut conn);
+        ok(&mut conn, "SAVE");
+        ok(&mut conn, "SET when rewritten");
+        let code = "#!lua name=l\nredis.register_function('f', function() return 1 end)";
+        conn.call(&["FUNCTION", "LOAD", code]).unwrap();
+        let before = digest(&server);
+        let reply = conn.line("BGREWRITEAOF").text();
+        assert_eq!(reply, "Background append only file rewriting started");
+        wait_for_rewrite(&mut conn, 1);
+        assert_eq!(info(&mut conn, "aof_enabled"), "0");
+        assert_eq!(conn.line("CONFIG GET appendonly").items()[1].text(), "no");
+        ok(&mut conn, "SET when later");
+        conn.line("FUNCTION FLUSH");
+        ok(&mut conn, "DEBUG LOADAOF");
+        assert_eq!(digest(&server), before);
+        assert_eq!(conn.line("FCALL f 0").int(), Some(1));
+        // Newer than the snapshot: a start with the log takes it.
+        server.kill();
+        let server = on().start(&home);
+        assert_eq!(digest(&server), before);
+        server.stop();
+        // A snapshot that is saved later is newer than it.
+        let server = launch(shards).start(&home);
+        let mut conn = server.conn();
+        ok(&mut conn, "SET when rewritten");
+        conn.line("BGREWRITEAOF");
+        wait_for_rewrite(&mut conn, 1);
+        ok(&mut conn, "SET when saved");
+        ok(&mut conn, "SAVE");
+        server.kill();
+        let server = on().start(&home);
+        let mut conn = server.conn();
+        assert_eq!(conn.line("GET when").text(), "saved");
+        // And it goes on as any log.
+        ok(&mut conn, "SET when logged");
+        ok(&mut conn, "CONFIG SET appendonly no");
+        conn.line("BGREWRITEAOF");
+        wait_for_rewrite(&mut conn, 1);
+        ok(&mut conn, "CONFIG SET appendonly yes");
+        ok(&mut conn, "SET last one");
+        server.kill();
+        let server = on().start(&home);
+        assert_eq!(server.conn().line("GET when").text(), "logged");
+        assert_eq!(server.conn().line("GET last").text(), "one");
     }
 }

@@ -15,7 +15,6 @@ use ringstone_engine::{Args, Error, Tree};
 use super::{Host, HostCommand, Outcome};
 use crate::ask::ask_all;
 use crate::config::kind::parse_memory;
-use crate::rt::exec::yield_now;
 use crate::shard::Shard;
 
 /// The family's commands.
@@ -159,12 +158,12 @@ fn sleep(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
                     std::thread::sleep(duration);
                     there.answer_ticket(ticket, ());
                 });
+                // At once, not when this pass ends: all stop at the same time.
+                this.mesh.peers().wake(to);
                 answer
             };
             others.into_iter().map(&mut stop).collect()
         };
-        // The others learn of it when this pass ends; all stop at the same time.
-        yield_now().await;
         std::thread::sleep(duration);
         for answer in answers {
             answer.get().await;

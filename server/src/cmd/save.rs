@@ -82,13 +82,10 @@ static BGREWRITEAOF: HostCommand = HostCommand {
         arity: 1,
         flags: ADMIN,
         group: Group::Server,
-        summary: "Replaces the log by a new base in the background.",
+        summary: "Replaces the log by a new base in the background. While the log is off, its directory gets the data of this moment.",
         ..Spec::DEFAULT
     },
     run: |host, _| {
-        if !host.shard.commit.has_log() {
-            return Err(Error::text("ERR There is no append only file: 'appendonly' is off"));
-        }
         let saving = &host.shard.shared.saving;
         if saving.rewriting.load(Ordering::Acquire) {
             return Err(Error::text(
@@ -100,7 +97,7 @@ static BGREWRITEAOF: HostCommand = HostCommand {
             host.reply().simple("Background append only file rewriting scheduled");
             return Ok(Outcome::Done);
         }
-        host.shard.spawn_save(Target::Base);
+        host.shard.spawn_rewrite();
         host.reply().simple("Background append only file rewriting started");
         Ok(Outcome::Done)
     },

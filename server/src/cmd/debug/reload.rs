@@ -83,10 +83,10 @@ enum Keeps {
 
 /// DEBUG LOADAOF: through the log.
 pub(super) fn load_log(host: &mut Host<'_>) -> Result<Outcome, Error> {
-    if !host.shard.commit.has_log() {
-        return Err(Error::text("ERR there is no log: 'appendonly' is off"));
-    }
     host.later(|shard| async move {
+        if !shard.borrow().commit.has_log() {
+            return load_idle_log(&shard).await;
+        }
         // A new base holds exactly what the log says: saving and loading it exercises both.
         if let Err(reason) = save(&shard, Target::Base).await {
             return Tree::Error(Error::owned(format!("ERR {reason}")));
@@ -104,6 +104,27 @@ pub(super) fn load_log(host: &mut Host<'_>) -> Result<Outcome, Error> {
         })
         .await
     })
+}
+
+/// The same while the log is off: what its directory holds, of BGREWRITEAOF or from the time when it was on.
+async fn load_idle_log(shard: &ShardRef) -> Tree {
+    let shared = shard.borrow().shared.clone();
+    // The log must not begin meanwhile.
+    while !shared.saving.claim(Target::Base) {
+        sleep(POLL).await;
+    }
+    let (config, slots) = (shard.borrow().config.clone(), shared.slots);
+    let loaded =
+        on_helper(shard, move || crate::boot::reload_log(&config, slots, crate::start::random()?));
+    let loaded = loaded.await.unwrap_or_else(|| Err("the helper is gone".into()));
+    end_claim(shard, Target::Base);
+    let functions = Some(Policy::Flush);
+    match load_data(shard, (Keeps::Nothing, functions), move |_, _, _| loaded).await {
+        Tree::Error(_) => {
+            Tree::Error(Error::text("ERR Error trying to load the AOF files, check server logs."))
+        }
+        answer => answer,
+    }
 }
 
 /// Loads data into every shard. Meant for tests that are alone with the server.
