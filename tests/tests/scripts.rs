@@ -381,6 +381,10 @@ fn libraries_are_reloaded_with_the_data() {
         let launch = Launch::ringstone().shards(shards).log("everysec");
         let server = launch.set("enable-debug-command", "yes").start(&home);
         let mut conn = server.conn();
+        let none = conn.line("FUNCTION DUMP");
+        let Value::Bulk(none) = none else { panic!("{none:?}") };
+        let restored = conn.call(&[b"FUNCTION", &b"RESTORE"[..], &none]).unwrap();
+        assert_eq!(restored.text(), "OK", "none, and nothing to log");
         let load = |conn: &mut Conn, name: &str, result: &str| {
             let body = format!("function() return '{result}' end");
             let code = format!("#!lua name={name}\nredis.register_function('{name}', {body})");

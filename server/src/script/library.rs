@@ -342,7 +342,12 @@ impl Shard {
                     self.keyspace.effects.push(0, opcode, &[&argument]);
                 }
                 self.observe();
-                let batch = if self.commit.holds_replies() { self.commit.open_batch() } else { 0 };
+                // No libraries restored: nothing to wait for but what was logged before.
+                let batch = if self.commit.holds_replies() {
+                    self.commit.last_batch(&self.keyspace)
+                } else {
+                    0
+                };
                 self.wake();
                 (Ok(name), batch)
             }

@@ -119,12 +119,12 @@ async fn load_idle_log(shard: &ShardRef) -> Tree {
     let loaded = loaded.await.unwrap_or_else(|| Err("the helper is gone".into()));
     end_claim(shard, Target::Base);
     let functions = Some(Policy::Flush);
-    match load_data(shard, (Keeps::Nothing, functions), move |_, _, _| loaded).await {
-        Tree::Error(_) => {
-            Tree::Error(Error::text("ERR Error trying to load the AOF files, check server logs."))
-        }
-        answer => answer,
+    let answer = load_data(shard, (Keeps::Nothing, functions), move |_, _, _| loaded).await;
+    if answer.as_error().is_some() {
+        let text = "ERR Error trying to load the AOF files, check server logs.";
+        return Tree::Error(Error::text(text));
     }
+    answer
 }
 
 /// Loads data into every shard. Meant for tests that are alone with the server.
