@@ -12,6 +12,7 @@
 //! number of shards needs no barrier.
 
 use crate::args::{ArgBuf, Args, Span};
+use crate::notes::{Note, Notes, What};
 
 /// Number of a logged command on disk; pinned in the command's row, append-only, 0 = never logged.
 pub type Opcode = u16;
@@ -27,6 +28,8 @@ pub struct Effects {
     observed: bool,
     /// Bytes that [`Effects::unseen`] has given.
     seen: usize,
+    /// For replicas.
+    notes: Notes,
 }
 
 /// Why a record could not be read.
@@ -119,6 +122,38 @@ impl Effects {
         self.observed
     }
 
+    /// Whether records and notes about them are kept for replicas.
+    pub fn set_fed(&mut self, fed: bool) {
+        self.notes.set_wanted(fed);
+    }
+
+    /// True when replicas are told of what changes.
+    #[inline]
+    pub fn is_fed(&self) -> bool {
+        self.notes.are_wanted()
+    }
+
+    /// The next record removes what has lapsed.
+    pub fn note_lapse(&mut self) {
+        self.notes.push(self.buf.len(), || What::Lapse);
+    }
+
+    /// Replicas are told of the records from byte `from` on in these words.
+    pub fn note_words(&mut self, from: usize, db: u32, words: ArgBuf) {
+        self.notes.push(self.buf.len(), || What::Words { from, db, words });
+    }
+
+    /// What was recorded so far is a unit apart from what comes.
+    #[inline]
+    pub fn end_unit(&mut self) {
+        self.notes.end_unit(self.buf.len());
+    }
+
+    /// Notes about the records so far.
+    pub fn notes(&self) -> &[Note] {
+        self.notes.list()
+    }
+
     /// The records since the last call.
     pub fn unseen(&mut self) -> &[u8] {
         let from = std::mem::replace(&mut self.seen, self.buf.len());
@@ -127,13 +162,14 @@ impl Effects {
 
     /// Adds the records of `other`, which count as seen.
     pub fn append_seen(&mut self, other: &Effects) {
+        self.notes.append(self.buf.len(), &other.notes);
         self.buf.extend_from_slice(&other.buf);
         self.count += other.count;
         self.seen = self.buf.len();
     }
 
     fn only_counts(&self) -> bool {
-        self.off && !self.observed
+        self.off && !self.observed && !self.is_fed()
     }
 
     /// Records one change; `args` are the arguments after the command's name.
@@ -160,8 +196,8 @@ impl Effects {
 
     /// Takes the records out; what is recorded from now on starts anew, kept or only counted as before.
     pub fn take(&mut self) -> Effects {
-        let (off, observed) = (self.off, self.observed);
-        std::mem::replace(self, Effects { off, observed, ..Effects::default() })
+        let (off, observed, notes) = (self.off, self.observed, self.notes.fresh());
+        std::mem::replace(self, Effects { off, observed, notes, ..Effects::default() })
     }
 
     /// Changes recorded since the last [`Effects::take`], kept or only counted.
@@ -184,6 +220,7 @@ impl Effects {
         self.buf.clear();
         self.count = 0;
         self.seen = 0;
+        self.notes.clear();
     }
 
     fn head(&mut self, db: u32, opcode: Opcode, argc: usize, body: usize) {

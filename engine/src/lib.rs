@@ -19,6 +19,7 @@ pub mod geo;
 pub mod glob;
 pub mod hll;
 pub mod keyspace;
+pub mod notes;
 pub mod num;
 pub mod raw;
 pub mod reply;

@@ -159,6 +159,8 @@ pub struct Conn {
     pub spans: Vec<Span>,
     /// CLIENT TRACKING, while it is on.
     pub tracking: Option<Box<crate::tracking::Settings>>,
+    /// What there is to know of a replica's connection.
+    pub replica: Option<Box<crate::replication::ReplicaSide>>,
     /// What it is subscribed to; nothing when it is no subscriber.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Since when the output has been above the soft limit, in ms since 1970.
@@ -221,6 +223,7 @@ impl Conn {
             decoder: Decoder::new(),
             spans: Vec::new(),
             tracking: None,
+            replica: None,
             subscriptions: None,
             soft_limit_since_ms: None,
             counted_bytes: 0,
@@ -422,7 +425,8 @@ impl Conn {
             .pending
             .iter()
             .map(|p| if let Pending::Ready { bytes, .. } = p { bytes.len() } else { 0 });
-        self.out.len() + self.sending.len() - self.sent + pending.sum::<usize>()
+        let behind = self.replica.as_ref().map_or(0, |side| side.behind_bytes());
+        self.out.len() + self.sending.len() - self.sent + pending.sum::<usize>() + behind
     }
 
     /// Room allocated for replies, in bytes.

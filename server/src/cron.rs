@@ -129,6 +129,7 @@ impl Shard {
             self.measure_memory();
         }
         if self.index == 0 {
+            self.look_after_replicas();
             self.save_if_due();
         }
     }
@@ -148,6 +149,7 @@ impl Shard {
             if timeout_ms > 0
                 && !conn.blocked
                 && !conn.is_subscriber()
+                && !conn.is_replica()
                 && now_ms - conn.last_ms > timeout_ms
             {
                 late.push(conn.id);

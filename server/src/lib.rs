@@ -28,6 +28,7 @@ pub mod msg;
 pub mod observe;
 pub mod pubsub;
 pub mod reactor;
+pub mod replication;
 pub mod room;
 pub mod rt;
 pub mod script;

@@ -126,6 +126,7 @@ impl Shard {
     #[inline]
     pub(crate) fn observe_changes(&mut self) {
         self.publish_events();
+        self.keyspace.effects.end_unit();
         if self.keyspace.effects.is_observed() {
             let bytes = self.keyspace.effects.unseen().to_vec();
             self.observe_records(&bytes);

@@ -91,6 +91,8 @@ pub struct Shard {
     pub tracking: crate::tracking::Tracking,
     /// Subscribers.
     pub pubsub: crate::pubsub::PubSub,
+    /// What replicas are told.
+    pub replication: crate::replication::Replication,
     /// Connections whose output has to be looked at.
     pub dirty: Vec<crate::conn::ConnId>,
     /// Connections whose output is above their soft limit, or was lately.
@@ -135,6 +137,7 @@ impl Shard {
         keyspace.set_access_policy(crate::room::access_policy(&config));
         let measure = crate::measure::Measure::new(Table::get(), &config);
         mesh.peers().announce(index, net.fd(), net.eventfd());
+        let replication = crate::replication::Replication::new(shared.run_id.clone());
         Rc::new_cyclic(|me| {
             RefCell::new(Shard {
                 index,
@@ -165,6 +168,7 @@ impl Shard {
                 pause: crate::cmd::client::Pause::default(),
                 tracking: crate::tracking::Tracking::default(),
                 pubsub: crate::pubsub::PubSub::default(),
+                replication,
                 dirty: Vec::new(),
                 slow_readers: Vec::new(),
                 ahead: Ahead::default(),

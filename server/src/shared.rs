@@ -83,6 +83,8 @@ pub struct Shared {
     waiting: Vec<AtomicBool>,
     /// Which shards have subscribers of which channels.
     pub subscriptions: crate::pubsub::directory::Directory,
+    /// What they share of replication.
+    pub replication: crate::replication::SharedPart,
     /// Calls from threads that are no shards.
     mail: Vec<Mailbox>,
 }
@@ -167,13 +169,19 @@ impl Saving {
 
     fn flags(&self, target: Target) -> (&AtomicBool, &AtomicBool) {
         match target {
-            Target::Dump => (&self.saving, &self.rewriting),
+            Target::Dump | Target::Replicas => (&self.saving, &self.rewriting),
             Target::Base => (&self.rewriting, &self.saving),
         }
     }
 }
 
 impl Saving {
+    /// One begins, at this time in ms since 1970.
+    pub fn note_begin(&self, now_ms: i64) {
+        self.began_ms.store(now_ms, Ordering::Relaxed);
+        self.last_try_s.store(now_ms / 1000, Ordering::Relaxed);
+    }
+
     /// What was loaded at start: keys and expired keys, bytes of the base and of the log behind it.
     pub fn note_boot(&self, loaded: (u64, u64), log_bytes: (u64, u64)) {
         self.loaded.store(loaded.0, Ordering::Relaxed);
@@ -233,6 +241,7 @@ impl Shared {
             client_memory: crate::room::clients::Board::new(slots.shards()),
             waiting: (0..slots.shards()).map(|_| AtomicBool::new(false)).collect(),
             subscriptions: Default::default(),
+            replication: Default::default(),
             mail: (0..slots.shards()).map(|_| Mailbox::default()).collect(),
         }
     }

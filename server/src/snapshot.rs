@@ -49,6 +49,8 @@ pub enum Target {
     Dump,
     /// The base of the log.
     Base,
+    /// What replicas begin with; a file without a name.
+    Replicas,
 }
 
 impl Shard {
@@ -62,10 +64,16 @@ impl Shard {
         self.begin_snapshot(Target::Base);
     }
 
+    /// The same for replicas: what is changed from here on is told to them.
+    pub(crate) fn begin_for_replicas(&mut self) {
+        self.begin_snapshot(Target::Replicas);
+        self.keyspace.effects.set_fed(true);
+    }
+
     fn begin_snapshot(&mut self, target: Target) {
         let compression = match target {
             _ if !self.config.rdbcompression => Compression::None,
-            Target::Dump => Compression::All,
+            Target::Dump | Target::Replicas => Compression::All,
             Target::Base => Compression::Long,
         };
         self.keyspace.snapshot_set_compression(compression);
@@ -97,7 +105,7 @@ impl Shard {
         positions.iter().any(|at| self.keyspace.snapshot_holds(db, args.at(*at)))
     }
 
-    fn end_snapshot(&mut self) {
+    pub(crate) fn end_snapshot(&mut self) {
         self.snapshot = None;
         if self.keyspace.snapshot_is_running() {
             self.keyspace.snapshot_abort();
@@ -156,8 +164,7 @@ const REST: i64 = 9;
 pub async fn save_claimed(shard: &ShardRef, target: Target) -> Result<(), String> {
     let (shared, started_ms) = (shard.borrow().shared.clone(), crate::rt::clock::unix_ms());
     let saving = &shared.saving;
-    saving.began_ms.store(started_ms, Ordering::Relaxed);
-    saving.last_try_s.store(started_ms / 1000, Ordering::Relaxed);
+    saving.note_begin(started_ms);
     tracing::info!("{} started", name(target));
     let changes = saving.changes.load(Ordering::Relaxed);
     let result = write_and_install(shard, target).await;
@@ -185,6 +192,7 @@ pub async fn save_claimed(shard: &ShardRef, target: Target) -> Result<(), String
             let rests_until_ms = ended_ms.saturating_add(took_ms.saturating_mul(REST));
             saving.rewrite_rests_until_ms.store(rests_until_ms, Ordering::Relaxed);
         }
+        Target::Replicas => {}
     }
     result
 }
@@ -193,6 +201,7 @@ fn name(target: Target) -> &'static str {
     match target {
         Target::Dump => "snapshot",
         Target::Base => "log rewrite",
+        Target::Replicas => "snapshot for replicas",
     }
 }
 
@@ -201,7 +210,7 @@ async fn write_and_install(shard: &ShardRef, target: Target) -> Result<(), Strin
         let this = shard.borrow();
         let config = &this.config;
         match target {
-            Target::Dump => {
+            Target::Dump | Target::Replicas => {
                 (config.dir.clone(), config.dir.join(format!("temp-{}.rdb", std::process::id())))
             }
             Target::Base => {
@@ -234,12 +243,18 @@ async fn write_and_install(shard: &ShardRef, target: Target) -> Result<(), Strin
             });
             installed.await.unwrap_or_else(|| Err("the helper is gone".into()))
         }
+        // Whoever sends it takes it from there.
+        Target::Replicas => Ok(()),
         Target::Base => install_base(shard, dir, temporary, cut.ok_or("there is no log")?).await,
     }
 }
 
 /// Writes the whole file under its temporary name; the cut's GSN.
-async fn write_file(shard: &ShardRef, target: Target, path: &Path) -> Result<Option<u64>, String> {
+pub(crate) async fn write_file(
+    shard: &ShardRef,
+    target: Target,
+    path: &Path,
+) -> Result<Option<u64>, String> {
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
     let file = BlockFile::open(path, true).await.map_err(fail)?;
     let cut = crate::tx::global::cut(shard, target).await;

@@ -278,6 +278,7 @@ impl Db<'_> {
             self.ks.lapsed.push(key.into());
         }
         self.notify(Classes::EXPIRED, "expired", key);
+        self.ks.effects.note_lapse();
         self.effect(OPCODE_DEL, &[key]);
     }
     pub(super) fn touched(&mut self, place: Place) -> Option<&mut Entry> {

@@ -112,6 +112,7 @@ impl Keyspace {
         let may_go = db.peek(key).is_some_and(|e| !eviction.volatile || e.expire_at_ms().is_some());
         if may_go && db.remove(key) {
             db.notify(Classes::EVICTED, "evicted", key);
+            db.keyspace().effects.note_lapse();
             db.effect(OPCODE_DEL, &[key]);
             self.stats.evicted += 1;
         }

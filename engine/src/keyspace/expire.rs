@@ -77,6 +77,7 @@ impl Keyspace {
     }
     fn expire(&mut self, index: usize, place: Place) {
         let Some(entry) = self.dbs.get(index).and_then(|d| d.table.at(place)) else { return };
+        self.effects.note_lapse();
         self.effects.push(u32::try_from(index).unwrap_or(0), OPCODE_DEL, &[entry.key()]);
         self.events.push(Classes::EXPIRED, "expired", index, entry.key());
         self.stats.expired += 1;

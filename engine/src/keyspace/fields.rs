@@ -93,6 +93,7 @@ impl Keyspace {
         for fields in due.chunks(EFFECT_FIELDS_MAX) {
             let effect: Vec<&[u8]> =
                 std::iter::once(key.as_slice()).chain(fields.iter().map(Vec::as_slice)).collect();
+            self.effects.note_lapse();
             self.effects.push(db, OPCODE_HDEL, &effect);
         }
         self.events.push(Classes::HASH, "hexpired", index, &key);

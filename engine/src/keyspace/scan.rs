@@ -38,17 +38,23 @@ impl Db<'_> {
         let (now, mode) = (self.now_ms, self.mode);
         let Some(table) = self.table() else { return 0 };
         let mut cursor = cursor;
-        let mut seen = 0;
+        let (mut seen, mut due) = (0, Vec::new());
         for _ in 0..count.max(1).saturating_mul(STEPS_PER_KEY) {
             cursor = table.step(cursor, &mut |entry| {
                 seen += 1;
-                if !is_due(entry, now, mode) {
+                if is_due(entry, now, mode) {
+                    due.push(entry.key().to_vec());
+                } else {
                     each(entry);
                 }
             });
             if cursor == 0 || seen >= count {
                 break;
             }
+        }
+        for key in due {
+            // Removed by the look at it.
+            self.peek(&key);
         }
         cursor
     }

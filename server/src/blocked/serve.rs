@@ -149,11 +149,16 @@ fn serve_in(
     bytes: &mut Vec<u8>,
 ) -> Result<(), Error> {
     keyspace.set_quiet(waiting.no_touch);
+    let before = crate::replication::before(&keyspace.effects);
     let mut reply = RespReply::new(bytes, waiting.resp3);
     let mut ctx = Ctx { db: keyspace.db(waiting.db, now_ms, Mode::Live), reply: &mut reply };
     let result = waiting.block.serve(&mut ctx, key_at);
     if let Err(error) = &result {
         ctx.reply.error(error);
+    }
+    if let Some(before) = before {
+        let args = waiting.args.as_args();
+        crate::replication::note(keyspace, before, waiting.db, waiting.entry, args);
     }
     result
 }

@@ -171,7 +171,9 @@ impl Shard {
         args: Args<'_>,
     ) {
         let (mark, began) = (conn.reply_mark(), self.measure.began());
-        match run(&mut Host { shard: self, conn }, args) {
+        let outcome = run(&mut Host { shard: self, conn }, args);
+        self.say();
+        match outcome {
             Ok(outcome @ (Outcome::Done | Outcome::Failed)) => {
                 self.note_call_since(entry, began, None);
                 if matches!(outcome, Outcome::Failed) {

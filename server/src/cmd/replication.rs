@@ -1,19 +1,24 @@
-//! ROLE, WAIT and WAITAOF. There are no replicas, so that a WAIT for some never ends before its time is up.
+//! ROLE, WAIT and WAITAOF; and what replicas say.
+
+mod follow;
 
 use std::time::{Duration, Instant};
 
 use ringstone_engine::cmd::{Acl, Arg, ArgKind, Flags, Group, Spec};
 use ringstone_engine::num::parse_i64;
-use ringstone_engine::{Args, Error, Reply, Tree};
+use ringstone_engine::{Args, Error, Tree};
+use ringstone_peer::replication::{Replica, Source, Stage};
 
 use super::{Host, HostCommand, Outcome};
-use crate::ask::ask_all;
+use crate::ask::{ask, ask_all};
 use crate::conn::ConnId;
+use crate::replication::ReplicaId;
 use crate::rt::exec::sleep;
 use crate::shard::ShardRef;
 
 /// The family's commands.
-pub const COMMANDS: &[&HostCommand] = &[&ROLE, &WAIT, &WAITAOF];
+pub const COMMANDS: &[&HostCommand] =
+    &[&ROLE, &WAIT, &WAITAOF, &follow::REPLCONF, &follow::SYNC, &follow::PSYNC];
 
 /// How often one who waits looks again.
 const LOOK: Duration = Duration::from_millis(2);
@@ -30,12 +35,9 @@ static ROLE: HostCommand = HostCommand {
         ..Spec::DEFAULT
     },
     run: |host, _| {
-        let mut reply = host.reply();
-        reply.array(3);
-        reply.bulk(b"master");
-        reply.int(0);
-        reply.array(0);
-        Ok(Outcome::Done)
+        host.later(|shard| async move {
+            ask(&shard, 0, |first| role(first.replication.source())).await.unwrap_or(Tree::Null)
+        })
     },
     subs: &[],
 };
@@ -55,16 +57,18 @@ static WAIT: HostCommand = HostCommand {
     run: |host, args| {
         let replicas = parse_i64(args.at(1)).ok_or(Error::NotInteger)?;
         let until = deadline(args.at(2))?;
-        if replicas <= 0 || host.conn.in_exec {
-            host.reply().int(0);
-            return Ok(Outcome::Done);
-        }
-        let id = host.conn.id;
+        let (id, in_exec, wrote) = (host.conn.id, host.conn.in_exec, host.conn.wrote);
         host.later(move |shard| async move {
-            while may_wait(&shard, id, until) {
-                sleep(LOOK).await;
+            let target = if wrote { written_offset(&shard, in_exec).await } else { 0 };
+            let mut have = replicas_with(&shard, target).await;
+            if have < replicas && !in_exec {
+                ask(&shard, 0, |first| first.ask_replicas()).await;
+                while have < replicas && may_wait(&shard, id, until) {
+                    sleep(LOOK).await;
+                    have = replicas_with(&shard, target).await;
+                }
             }
-            Tree::Int(0)
+            Tree::Int(have)
         })
     },
     subs: &[],
@@ -107,6 +111,7 @@ fn wait_durable(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     }
     let (id, in_exec, wrote) = (host.conn.id, host.conn.in_exec, host.conn.wrote);
     let has_log = host.shard.commit.has_log();
+    // What replicas have on their disks no replica tells a Redis 7.0.
     host.later(move |shard| async move {
         let target = if wrote { last_gsn(&shard).await } else { 0 };
         let is_durable = || has_log && shard.borrow().shared.watermarks.synced() >= target;
@@ -118,8 +123,46 @@ fn wait_durable(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     })
 }
 
-/// The number of the last batch that anybody has logged: whatever the connection wrote is not behind it.
-async fn last_gsn(shard: &ShardRef) -> u64 {
+fn role(source: &Source<ReplicaId>) -> Tree {
+    let bulk = |text: String| Tree::Bulk(text.into_bytes());
+    let online = source.replicas().filter(|(_, replica)| replica.stage == Stage::Online);
+    let replicas = online.map(|(_, replica)| {
+        let Replica { ip, port, offset, .. } = replica;
+        Tree::Array(vec![bulk(ip.clone()), bulk(port.to_string()), bulk(offset.to_string())])
+    });
+    let replicas = Tree::Array(replicas.collect());
+    let offset = i64::try_from(source.offset()).unwrap_or(i64::MAX);
+    Tree::Array(vec![Tree::Bulk(b"master".to_vec()), Tree::Int(offset), replicas])
+}
+
+/// An offset of the stream behind everything that anybody has written so far. `in_exec`: a transaction keeps batches open, so that
+/// what is still in them is not waited for.
+async fn written_offset(shard: &ShardRef, in_exec: bool) -> u64 {
+    if !in_exec {
+        close_batches(shard).await;
+    }
+    let next = shard.borrow().shared.replication.next_chunk();
+    loop {
+        let offset = ask(shard, 0, move |first| {
+            let source = first.replication.source();
+            let is_there = in_exec || !source.is_active() || source.next_chunk() >= next;
+            is_there.then(|| source.offset())
+        });
+        match offset.await {
+            Some(Some(offset)) => return offset,
+            Some(None) => sleep(LOOK).await,
+            None => return 0,
+        }
+    }
+}
+
+async fn replicas_with(shard: &ShardRef, offset: u64) -> i64 {
+    let have = ask(shard, 0, move |first| first.replication.source().have(offset)).await;
+    i64::try_from(have.unwrap_or(0)).unwrap_or(i64::MAX)
+}
+
+/// Waits until every batch that was open is closed.
+async fn close_batches(shard: &ShardRef) {
     loop {
         // A batch cannot be closed while a transaction holds it.
         let closed = ask_all(shard, |there| {
@@ -131,6 +174,11 @@ async fn last_gsn(shard: &ShardRef) -> u64 {
         }
         sleep(LOOK).await;
     }
+}
+
+/// The number of the last batch that anybody has logged: whatever the connection wrote is not behind it.
+async fn last_gsn(shard: &ShardRef) -> u64 {
+    close_batches(shard).await;
     shard.borrow().shared.watermarks.next_gsn().saturating_sub(1)
 }
 

@@ -286,6 +286,20 @@ params! {
         /// Refuse writes while the last snapshot failed and snapshots are configured.
         stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error", Kind::Bool, "yes", Live;
     }
+    "Replication" {
+        /// Bytes of the stream of changes that are kept for replicas that come back.
+        repl_backlog_size: u64 = "repl-backlog-size", Kind::Memory { min: 1, max: i64::MAX }, "1mb", Live;
+        /// Seconds without a replica after which they are dropped; 0 = never.
+        repl_backlog_ttl: u32 = "repl-backlog-ttl", count("seconds"), "3600", Live;
+        /// How often replicas are pinged.
+        repl_ping_replica_period: u32 = "repl-ping-replica-period" ["repl-ping-slave-period"], Kind::Int { min: 1, max: i32::MAX as i64, unit: "seconds" }, "10", Live;
+        /// Silence of a replica after which it is dropped.
+        repl_timeout: u32 = "repl-timeout", Kind::Int { min: 1, max: i32::MAX as i64, unit: "seconds" }, "60", Live;
+        /// Refuse writes with fewer replicas than this; 0 = never.
+        min_replicas_to_write: u32 = "min-replicas-to-write" ["min-slaves-to-write"], count("replicas"), "0", Live;
+        /// A replica counts there if it was heard of within so many seconds; 0 = writes are never refused.
+        min_replicas_max_lag: u32 = "min-replicas-max-lag" ["min-slaves-max-lag"], count("seconds"), "10", Live;
+    }
     "Notifications" {
         /// Events of keys that are published: `K` = in channels `__keyspace@<db>__:<key>`, `E` = in channels
         /// `__keyevent@<db>__:<event>`; of these classes: `g` = generic, `$` = strings, `l` = lists, `s` = sets, `h` = hashes,

@@ -39,7 +39,7 @@ const DEFRAG: &str = "active defragmentation is not implemented yet";
 const LAZY: &str = "big values are always freed step by step";
 const LOG: &str = "Ringstone's log has its own format";
 const OS: &str = "the service manager's task; with systemd: OOMScoreAdjust, CPUAffinity, Type=notify, SyslogIdentifier";
-const REPLICATION: &str = "replication is not implemented yet";
+const REPLICATION: &str = "Ringstone can be a primary, but no replica yet";
 const SNAPSHOT: &str = "Ringstone writes snapshots with direct I/O and never forks";
 const THREADS: &str = "every shard has its own thread: see shards and pin-shards";
 const TLS: &str = "TLS is not implemented yet";
@@ -124,21 +124,12 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     warn("lazyfree-lazy-user-flush", Some("yes"), LAZY),
     warn("masterauth", Some(""), REPLICATION),
     warn("masteruser", Some(""), REPLICATION),
-    warn("min-replicas-max-lag", None, REPLICATION),
-    warn("min-replicas-to-write", Some("0"), REPLICATION),
-    warn("min-slaves-max-lag", None, REPLICATION),
-    warn("min-slaves-to-write", Some("0"), REPLICATION),
     warn("propagation-error-behavior", None, REPLICATION),
-    warn("repl-backlog-size", None, REPLICATION),
-    warn("repl-backlog-ttl", None, REPLICATION),
     warn("repl-disable-tcp-nodelay", None, REPLICATION),
     warn("repl-diskless-load", None, REPLICATION),
     warn("repl-diskless-sync", None, REPLICATION),
     warn("repl-diskless-sync-delay", None, REPLICATION),
     warn("repl-diskless-sync-max-replicas", None, REPLICATION),
-    warn("repl-ping-replica-period", None, REPLICATION),
-    warn("repl-ping-slave-period", None, REPLICATION),
-    warn("repl-timeout", None, REPLICATION),
     warn("replica-announce-ip", Some(""), REPLICATION),
     warn("replica-announce-port", Some("0"), REPLICATION),
     warn("replica-announced", None, REPLICATION),

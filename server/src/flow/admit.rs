@@ -118,6 +118,14 @@ impl Shard {
             self.commit
                 .check_writable(self.config.stop_writes_on_bgsave_error, &self.shared.saving)?;
         }
+        if flags.contains(Flags::WRITE) {
+            self.check_replicas()?;
+        }
+        if conn.is_replica()
+            && flags.intersects(Flags::WRITE | Flags::READONLY | Flags::MAY_REPLICATE)
+        {
+            return Err(Error::text("ERR Replica can't interact with the keyspace"));
+        }
         if !flags.contains(Flags::ALLOW_BUSY)
             && let Some(busy) = self.busy_error()
         {

@@ -285,6 +285,7 @@ impl Shard {
         let mut worked = false;
         if !self.commit.is_held() {
             self.close_batch();
+            self.flush_stream();
             worked |= self.drive_log();
             worked |= self.release();
             self.flush_replies();
@@ -296,15 +297,30 @@ impl Shard {
 
     /// Gives the effects of the open batch their number and their place in the log.
     pub(crate) fn close_batch(&mut self) {
-        if self.keyspace.effects.is_empty() || self.commit.is_held() {
+        if self.commit.is_held() {
+            return;
+        }
+        if self.keyspace.effects.is_empty() {
+            self.close_words();
             return;
         }
         let changes = i64::try_from(self.keyspace.effects.count()).unwrap_or(i64::MAX);
         self.shared.saving.changes.fetch_add(changes, Ordering::Relaxed);
         let mut effects = self.keyspace.effects.take();
         self.append(FrameKind::Batch, effects.bytes());
+        self.feed(&effects, false);
         effects.clear();
         self.keyspace.effects = effects;
+    }
+
+    /// The same where nothing was changed, but replicas may be told something.
+    fn close_words(&mut self) {
+        if !self.keyspace.effects.notes().is_empty() {
+            let mut effects = self.keyspace.effects.take();
+            self.feed(&effects, false);
+            effects.clear();
+            self.keyspace.effects = effects;
+        }
     }
 
     /// Appends a frame and says which batch its replies wait for, and its GSN.

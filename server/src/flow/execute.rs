@@ -121,6 +121,7 @@ pub fn run_or_wait(
     reply: &mut dyn Reply,
 ) -> Result<(), Error> {
     let Run::Data(run) = entry.run else { return Ok(()) };
+    let before = crate::replication::before(&keyspace.effects);
     let reads = keyspace.is_paused() && !entry.spec.flags.intersects(MAY_CHANGE);
     let mode = if reads { Mode::Reading } else { Mode::Live };
     let mut ctx = Ctx { db: keyspace.db(db, now_ms, mode), reply };
@@ -129,6 +130,9 @@ pub fn run_or_wait(
         && !matches!(error, Error::WouldBlock(_))
     {
         ctx.reply.error(error);
+    }
+    if let Some(before) = before {
+        crate::replication::note(keyspace, before, db, entry, args);
     }
     result
 }

@@ -211,6 +211,7 @@ impl Shard {
             self.drop_subscriptions(conn);
             self.stop_monitoring(conn);
             self.stop_tracking(conn);
+            self.stop_following(conn);
             socket::shutdown(conn.fd);
             if conn.receiving {
                 self.net.cancel(

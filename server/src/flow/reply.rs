@@ -130,7 +130,15 @@ impl Shard {
         let limits = &self.config.client_output_buffer_limit;
         // Both get what they did not ask for line by line.
         let pushed = conn.is_subscriber() || conn.monitors;
-        if pushed { limits.pubsub } else { limits.normal }
+        if !conn.is_replica() {
+            return if pushed { limits.pubsub } else { limits.normal };
+        }
+        let mut limit = limits.replica;
+        // Whoever may come back for so much may as well be behind by so much.
+        if limit.hard_bytes > 0 {
+            limit.hard_bytes = limit.hard_bytes.max(self.config.repl_backlog_size);
+        }
+        limit
     }
 
     /// The most bytes that a connection's output can have; with more it is dropped at the end of the pass.

@@ -68,7 +68,9 @@ impl Shard {
 
     /// Counts a connection that is at hand.
     pub(crate) fn count_client(&mut self, conn: &mut Conn) {
-        let bytes = if conn.closing { 0 } else { conn.memory_bytes() };
+        // Replicas have a limit of their own.
+        let spared = conn.closing || conn.is_replica();
+        let bytes = if spared { 0 } else { conn.memory_bytes() };
         let before = std::mem::replace(&mut conn.counted_bytes, bytes);
         self.client_room.bytes = (self.client_room.bytes + bytes).saturating_sub(before);
     }
@@ -78,7 +80,8 @@ impl Shard {
         let limits = self.client_room.limits();
         self.client_room.bytes = 0;
         for conn in self.conns.iter_mut() {
-            conn.counted_bytes = if limits && !conn.closing { conn.memory_bytes() } else { 0 };
+            let counts = limits && !conn.closing && !conn.is_replica();
+            conn.counted_bytes = if counts { conn.memory_bytes() } else { 0 };
             self.client_room.bytes += conn.counted_bytes;
         }
         self.publish_client_bytes();
@@ -121,7 +124,10 @@ impl Shard {
 
     /// The connection of this shard that holds most, of those that may go.
     fn largest_client(&mut self) -> Option<Candidate> {
-        let conns = self.conns.iter_mut().filter(|conn| !conn.no_evict && !conn.closing);
+        let conns = self
+            .conns
+            .iter_mut()
+            .filter(|conn| !conn.no_evict && !conn.closing && !conn.is_replica());
         conns.map(|conn| (conn.counted_bytes, conn.id)).max_by_key(|(bytes, _)| *bytes)
     }
 

@@ -163,8 +163,12 @@ impl Session<'_> {
                 Asked::Call(call) => {
                     let tree = match call.entry.run {
                         Run::Host(_) => {
-                            let reply =
-                                shard.borrow_mut().run_host_for_script(&mut self.turn, &call);
+                            let reply = {
+                                let mut this = shard.borrow_mut();
+                                let reply = this.run_host_for_script(&mut self.turn, &call);
+                                this.add_said(&mut held.data().effects);
+                                reply
+                            };
                             let tree = match reply {
                                 HostReply::Tree(tree) => tree,
                                 HostReply::Later(task) => task.await,

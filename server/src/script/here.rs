@@ -212,7 +212,11 @@ impl Shard {
                 Asked::Tick => return Progress::Tick,
                 Asked::Call(call) => {
                     let reply = match call.entry.run {
-                        Run::Host(_) => self.run_host_for_script(&mut here.turn, &call),
+                        Run::Host(_) => {
+                            let reply = self.run_host_for_script(&mut here.turn, &call);
+                            self.say_within();
+                            reply
+                        }
                         Run::Data(_) => match self.call_here(here, &call) {
                             Some(tree) => HostReply::Tree(tree),
                             None => return Progress::NeedsWhole,
@@ -314,7 +318,10 @@ impl Shard {
             program.named_keys().for_each(|key| self.track(key, tracks.client));
         }
         self.tracking.caller = turn.caller.writer();
-        if !made.is_empty() {
+        if made.is_empty() {
+            // It may have said something, for all that.
+            self.keyspace.effects.append_seen(made);
+        } else {
             self.keyspace.effects.append_seen(made);
             self.observe_records(made.bytes());
             if self.commit.holds_replies() {

@@ -18,11 +18,11 @@ use crate::map::Map;
 use crate::shard::Shard;
 
 /// Effect: a library is there, in place of one of the same name.
-const OPCODE_LOAD: Opcode = 448;
+pub(crate) const OPCODE_LOAD: Opcode = 448;
 /// Effect: a library is gone.
-const OPCODE_DELETE: Opcode = 449;
+pub(crate) const OPCODE_DELETE: Opcode = 449;
 /// Effect: all are gone.
-const OPCODE_FLUSH: Opcode = 450;
+pub(crate) const OPCODE_FLUSH: Opcode = 450;
 
 /// RDB's opcode before a library.
 const RDB_FUNCTION: u8 = 245;

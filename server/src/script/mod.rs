@@ -15,7 +15,7 @@ mod cache;
 mod held;
 mod here;
 mod hop;
-mod library;
+pub(crate) mod library;
 pub mod program;
 mod reply;
 mod running;

@@ -188,6 +188,7 @@ impl Shard {
                 "ERR Can not execute a script with write flag using *_ro command.",
             ));
         }
+        self.check_replicas()?;
         Ok(())
     }
 }

@@ -236,6 +236,7 @@ impl Turn {
             let on_save_error = shard.config.stop_writes_on_bgsave_error;
             let writable = shard.commit.check_writable(on_save_error, &shard.shared.saving);
             writable.map_err(|error| format!("-{error}"))?;
+            shard.check_replicas().map_err(|error| format!("-{error}"))?;
         }
         if flags.contains(Flags::DENYOOM) && !self.wrote && !self.allows_oom && shard.room.is_out()
         {

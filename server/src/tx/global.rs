@@ -23,6 +23,8 @@ impl Shard {
                 self.hold_for(number);
                 let (reply, effects) = self.run_part(&part);
                 self.observe_records(effects.bytes());
+                // What a look has found expired on the way is not of the transaction.
+                self.keyspace.effects.end_unit();
                 self.publish_events();
                 if reply.as_error().is_none() {
                     self.note_flush(part.entry);
@@ -162,9 +164,13 @@ pub async fn cut(shard: &ShardRef, target: Target) -> Option<u64> {
     let begin = match target {
         Target::Dump => Shard::begin_dump,
         Target::Base => Shard::begin_base,
+        Target::Replicas => Shard::begin_for_replicas,
     };
     step_on_all(shard, number, begin).await;
     let mut this = shard.borrow_mut();
+    if target == Target::Replicas {
+        this.begin_stream_at_cut();
+    }
     this.commit.unhold();
     let (_, gsn) = this.append(FrameKind::Cut, &[]);
     this.commit.hold();

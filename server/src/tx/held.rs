@@ -123,6 +123,7 @@ impl Held {
         data.set_access_policy(this.keyspace.access_policy());
         data.effects.set_enabled(this.commit.has_log());
         data.effects.set_observed(this.is_observed_anywhere());
+        data.effects.set_fed(this.keyspace.effects.is_fed());
         data.events.set_wanted(this.keyspace.events.wanted());
         let (shard, keys, touched) = (ShardRef::clone(shard), Vec::new(), Vec::new());
         let (author, read) = (Author::default(), Map::default());
@@ -341,7 +342,8 @@ impl Held {
         let (replies, effects): (Vec<Tree>, Vec<Effects>) =
             done.into_iter().filter_map(|(_, done)| done.ran()).unzip();
         // Every shard records the same whole-keyspace command; it is logged once.
-        if let Some(effects) = effects.into_iter().find(|effects| !effects.is_empty()) {
+        let says = |effects: &Effects| !effects.is_empty() || !effects.notes().is_empty();
+        if let Some(effects) = effects.into_iter().find(says) {
             self.data.effects.append_seen(&effects);
         }
         replies

@@ -108,6 +108,7 @@ impl Shard {
         effects: &Effects,
     ) -> (BatchId, Option<u64>) {
         if effects.is_empty() {
+            self.feed_transaction(number, effects);
             // A read: it must not be seen before what it read is safe. All that was closed on the way is enough.
             return (self.fence(), None);
         }
@@ -120,10 +121,27 @@ impl Shard {
         }
         self.close_batch();
         let placed = self.append(FrameKind::Transaction, effects.bytes());
+        self.feed(effects, true);
         if holding {
             self.commit.hold();
         }
         placed
+    }
+
+    /// Replicas may be told something although nothing was changed.
+    fn feed_transaction(&mut self, number: u64, effects: &Effects) {
+        if effects.notes().is_empty() {
+            return;
+        }
+        let holding = self.tx.holding.contains(&number);
+        if holding {
+            self.commit.unhold();
+        }
+        self.close_batch();
+        self.feed(effects, true);
+        if holding {
+            self.commit.hold();
+        }
     }
 
     /// A batch number that is released when all that any shard has closed so far is safe.

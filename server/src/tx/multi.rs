@@ -200,6 +200,7 @@ impl Shard {
             let stop_on_save_error = self.config.stop_writes_on_bgsave_error;
             let writable = self.commit.check_writable(stop_on_save_error, &self.shared.saving);
             writable.map_err(|e| discarded(&e))?;
+            self.check_replicas().map_err(|e| discarded(&e))?;
         }
         Ok(())
     }
@@ -381,6 +382,7 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
             Run::Host(run) => {
                 let began = shard.borrow().measure.now();
                 let reply = run_host(&shard, id, run, args).await;
+                shard.borrow_mut().add_said(&mut held.data().effects);
                 reply.note(&shard, entry, began);
                 shard.borrow_mut().remember_of(id, entry, args, 0);
                 shard.borrow_mut().show_of(id, entry, None, args);

@@ -66,10 +66,14 @@ fn one(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
     let text = member.bytes(&mut scratch);
     ctx.reply.bulk(text);
     ctx.db.notify(Classes::SET, "spop", key);
-    if empty {
+    if empty && !ctx.db.keyspace().effects.is_fed() {
         delete(&mut ctx.db, key);
     } else {
+        // Replicas are told which one went, the last as well.
         ctx.db.effect(OPCODE_SREM, &[key, text]);
+        if empty && ctx.db.remove(key) {
+            ctx.db.notify(Classes::GENERIC, "del", key);
+        }
     }
     Ok(())
 }

@@ -210,12 +210,19 @@ pub fn take(
         End::Min => "zpopmin",
         End::Max => "zpopmax",
     };
-    if count == len {
+    // Replicas are told how many went.
+    let is_short = count == len && !ctx.db.keyspace().effects.is_fed();
+    if is_short {
         ctx.db.notify(Classes::ZSET, event, key);
         delete(&mut ctx.db, key);
     } else if count > 0 {
-        set.remove_ranks(ranks);
+        if let Some(set) = ctx.db.get_mut_as::<ZSet>(key)? {
+            set.remove_ranks(ranks);
+        }
         ctx.db.notify(Classes::ZSET, event, key);
+        if ctx.db.remove_if_empty::<ZSet>(key) {
+            ctx.db.notify(Classes::GENERIC, "del", key);
+        }
         let mut effect = vec![key];
         effect.extend(elements.iter().map(|(member, _)| &member[..]));
         ctx.db.effect(ZREM.spec.opcode, &effect);

@@ -63,6 +63,9 @@ pub(crate) fn line(conn: &Conn, running: Args<'_>, now_ms: i64, unix_path: &Path
 /// The letters that CLIENT LIST shows.
 pub(super) fn flags(conn: &Conn) -> String {
     let mut flags = String::new();
+    if conn.is_replica() {
+        flags.push('S');
+    }
     if conn.monitors {
         flags.push('O');
     }
@@ -236,8 +239,10 @@ pub(super) enum ClientType {
     Normal,
     /// Subscribed to something.
     PubSub,
-    /// Of the types that only replication has.
-    Replication,
+    /// A replica.
+    Replica,
+    /// What a replica's connection to its primary would be.
+    Master,
 }
 
 impl ClientType {
@@ -246,7 +251,8 @@ impl ClientType {
         match lower.as_slice() {
             b"normal" => Ok(ClientType::Normal),
             b"pubsub" => Ok(ClientType::PubSub),
-            b"master" | b"slave" | b"replica" => Ok(ClientType::Replication),
+            b"slave" | b"replica" => Ok(ClientType::Replica),
+            b"master" => Ok(ClientType::Master),
             _ => Err(Error::owned(format!(
                 "ERR Unknown client type '{}'",
                 String::from_utf8_lossy(word)
@@ -255,7 +261,11 @@ impl ClientType {
     }
 
     pub(super) fn of(conn: &Conn) -> ClientType {
-        if conn.is_subscriber() { ClientType::PubSub } else { ClientType::Normal }
+        match conn {
+            _ if conn.is_replica() => ClientType::Replica,
+            _ if conn.is_subscriber() => ClientType::PubSub,
+            _ => ClientType::Normal,
+        }
     }
 }
 

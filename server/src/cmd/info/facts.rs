@@ -1,6 +1,7 @@
 //! What shards tell INFO.
 
 use ringstone_engine::keyspace::Mode;
+use ringstone_peer::replication::{Counters, Replica};
 use ringstone_persist::log::Health;
 
 use crate::measure::calls::CallTable;
@@ -73,6 +74,23 @@ pub(crate) struct Facts {
     /// When they are wanted.
     pub(crate) calls: CallTable,
     pub(crate) errors: ErrorCounts,
+    /// Connections of replicas.
+    pub(crate) replica_clients: usize,
+    /// The stream and its replicas; of shard 0.
+    pub(crate) replication: Option<ReplicationFacts>,
+}
+
+/// What there is to tell of replication.
+#[derive(Clone, Debug)]
+pub(crate) struct ReplicationFacts {
+    pub(crate) id: String,
+    pub(crate) offset: u64,
+    pub(crate) counters: Counters,
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) good: usize,
+    /// Of the backlog, while there is one: first offset, bytes in it, bytes of memory.
+    pub(crate) backlog: Option<(u64, usize, usize)>,
+    pub(crate) now_ms: i64,
 }
 
 impl Facts {
@@ -102,6 +120,8 @@ impl Facts {
             all.calls.add(&part.calls);
             all.errors.add(&part.errors);
             all.logs |= part.logs;
+            all.replica_clients += part.replica_clients;
+            all.replication = all.replication.or(part.replication);
             all.log_error = all.log_error.or(part.log_error);
             all.dbs.resize(all.dbs.len().max(part.dbs.len()), DbFacts::default());
             all.dbs.iter_mut().zip(&part.dbs).for_each(|(sum, db)| sum.add(db));
@@ -129,6 +149,20 @@ impl Facts {
 }
 
 impl Shard {
+    fn replication_facts(&self) -> ReplicationFacts {
+        let source = self.replication.source();
+        let good = source.good(self.now_ms, i64::from(self.config.min_replicas_max_lag));
+        ReplicationFacts {
+            id: source.id().to_owned(),
+            offset: source.offset(),
+            counters: source.counters(),
+            replicas: source.replicas().map(|(_, replica)| replica.clone()).collect(),
+            good,
+            backlog: source.backlog().map(|b| (b.first(), b.len(), b.capacity())),
+            now_ms: self.now_ms,
+        }
+    }
+
     pub(crate) fn facts(&mut self, with_calls: bool) -> Facts {
         let (health, log_error, log_pending_bytes) = self.commit.health();
         let now_ms = self.now_ms;
@@ -143,9 +177,12 @@ impl Shard {
                 }
             })
             .collect();
+        let replica_clients = self.conns.iter_mut().filter(|conn| conn.is_replica()).count();
         Facts {
             stats: self.stats,
-            clients: self.conns.len(),
+            clients: self.conns.len() - replica_clients,
+            replica_clients,
+            replication: (self.index == 0).then(|| self.replication_facts()),
             blocked: self.pause.waiting() + self.blocked.home.len(),
             with_deadline: self.blocked.home.with_deadline(),
             hits: self.keyspace.stats.hits,

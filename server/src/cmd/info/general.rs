@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use ringstone_peer::replication::Stage;
+
 use super::About;
 use crate::rt::clock;
 
@@ -54,19 +56,35 @@ pub(super) fn clients(out: &mut String, about: &About<'_>) {
 }
 
 pub(super) fn replication(out: &mut String, about: &About<'_>) {
-    let shared = about.shared;
+    let config = about.config;
     line!(out, "# Replication");
+    let Some(facts) = &about.all.replication else { return };
     line!(out, "role:master");
-    line!(out, "connected_slaves:0");
+    line!(out, "connected_slaves:{}", facts.replicas.len());
+    if config.min_replicas_to_write > 0 && config.min_replicas_max_lag > 0 {
+        line!(out, "min_slaves_good_slaves:{}", facts.good);
+    }
+    for (index, replica) in facts.replicas.iter().enumerate() {
+        line!(
+            out,
+            "slave{index}:ip={},port={},state={},offset={},lag={}",
+            replica.ip,
+            replica.port,
+            replica.stage.name(),
+            replica.offset,
+            if replica.stage == Stage::Online { replica.lag_s(facts.now_ms) } else { 0 }
+        );
+    }
     line!(out, "master_failover_state:no-failover");
-    line!(out, "master_replid:{}", shared.run_id);
+    line!(out, "master_replid:{}", facts.id);
     line!(out, "master_replid2:0000000000000000000000000000000000000000");
-    line!(out, "master_repl_offset:0");
+    line!(out, "master_repl_offset:{}", facts.offset);
     line!(out, "second_repl_offset:-1");
-    line!(out, "repl_backlog_active:0");
-    line!(out, "repl_backlog_size:1048576");
-    line!(out, "repl_backlog_first_byte_offset:0");
-    line!(out, "repl_backlog_histlen:0");
+    let (first, len, _) = facts.backlog.unwrap_or_default();
+    line!(out, "repl_backlog_active:{}", u8::from(facts.backlog.is_some()));
+    line!(out, "repl_backlog_size:{}", config.repl_backlog_size);
+    line!(out, "repl_backlog_first_byte_offset:{first}");
+    line!(out, "repl_backlog_histlen:{len}");
 }
 
 pub(super) fn cpu(out: &mut String, about: &About<'_>) {

@@ -48,7 +48,8 @@ pub(super) fn memory(out: &mut String, about: &About<'_>) {
     line!(out, "mem_fragmentation_ratio:{:.2}", rss as f64 / usage.allocated.max(1) as f64);
     line!(out, "mem_fragmentation_bytes:{}", rss.saturating_sub(usage.allocated));
     line!(out, "mem_not_counted_for_evict:{}", about.all.log_pending_bytes);
-    line!(out, "mem_replication_backlog:0");
+    let backlog = about.all.replication.as_ref().and_then(|facts| facts.backlog);
+    line!(out, "mem_replication_backlog:{}", backlog.map_or(0, |(_, _, bytes)| bytes));
     line!(out, "mem_total_replication_buffers:0");
     line!(out, "mem_clients_slaves:0");
     line!(out, "mem_clients_normal:{}", about.all.client_bytes);

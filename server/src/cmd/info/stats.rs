@@ -24,9 +24,10 @@ pub(super) fn stats(out: &mut String, about: &About<'_>) {
     line!(out, "instantaneous_input_repl_kbps:0.00");
     line!(out, "instantaneous_output_repl_kbps:0.00");
     line!(out, "rejected_connections:{}", stats.rejected);
-    line!(out, "sync_full:0");
-    line!(out, "sync_partial_ok:0");
-    line!(out, "sync_partial_err:0");
+    let syncs = all.replication.as_ref().map(|facts| facts.counters).unwrap_or_default();
+    line!(out, "sync_full:{}", syncs.full);
+    line!(out, "sync_partial_ok:{}", syncs.partial);
+    line!(out, "sync_partial_err:{}", syncs.partial_refused);
     line!(out, "expired_keys:{}", all.expired);
     let stale = all.stale * 100.0 / shared.slots.shards().max(1) as f64;
     line!(out, "expired_stale_perc:{stale:.2}");

@@ -50,6 +50,7 @@ pub(super) static SPUBLISH: HostCommand = HostCommand {
 
 fn publish(host: &mut Host<'_>, args: Args<'_>, kind: Kind) -> Result<Outcome, Error> {
     let receivers = host.shard.publish(kind, args.at(1), args.at(2));
+    host.shard.tell_replicas(host.conn.db, args);
     // Whoever listens to himself hears his message before he is answered.
     if host.conn.in_exec {
         // Within EXEC's reply there is no place for it; nor may the answer come later.
