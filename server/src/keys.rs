@@ -1,10 +1,16 @@
 //! What a command does to each of its keys, as its row and its arguments say.
 
 use ringstone_engine::Args;
-use ringstone_engine::cmd::{Begin, KeyFlags, Spec};
+use ringstone_engine::cmd::{Begin, KeyFlags, KeySpec, Spec};
 
 /// The keys of a command line with their flags, in the order of their specifications.
 pub fn keys_with_flags(spec: &Spec, line: Args<'_>, keys: &[usize]) -> Vec<(usize, KeyFlags)> {
+    let is_guess =
+        |key: &KeySpec| key.flags.contains(KeyFlags::INCOMPLETE) && key.begin != Begin::Unknown;
+    if let Some(first) = spec.keys.first().filter(|_| spec.keys.iter().any(is_guess)) {
+        // Only the command itself can tell them (MIGRATE).
+        return keys.iter().map(|at| (*at, first.flags)).collect();
+    }
     let mut found: Vec<(usize, KeyFlags)> = Vec::new();
     for key in spec.keys {
         let one = Spec { keys: std::slice::from_ref(key), more_keys: None, ..*spec };

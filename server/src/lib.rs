@@ -23,6 +23,7 @@ pub mod log_switch;
 pub mod map;
 pub mod measure;
 pub mod memory;
+pub mod migrate;
 pub mod monitor;
 pub mod msg;
 pub mod observe;

@@ -302,7 +302,7 @@ impl Group {
 /// The reply is written as `redis-cli --no-raw` would: `OK`, `(integer) 1`, `"text"`, `(nil)`, `(error) ...`, `1) "a" 2) "b"`.
 pub type Example = (&'static str, &'static str);
 
-/// Adds positions of keys among the arguments.
+/// Adds positions of keys among the arguments, or puts right what the key specifications told.
 pub type MoreKeys = fn(args: Args<'_>, positions: &mut SmallVec<[usize; 4]>);
 
 /// Keys that a command reads although its arguments do not name them: they follow from the data at those that are named.

@@ -13,6 +13,7 @@ pub mod info;
 pub mod latency;
 pub mod lolwut;
 pub mod memory;
+pub mod migrate;
 pub mod module;
 pub mod monitor;
 pub mod pubsub;
@@ -103,6 +104,7 @@ const FAMILIES: &[&[&HostCommand]] = &[
     latency::COMMANDS,
     lolwut::COMMANDS,
     memory::COMMANDS,
+    migrate::COMMANDS,
     monitor::COMMANDS,
     replication::COMMANDS,
     module::COMMANDS,

@@ -7,6 +7,7 @@
 pub mod allocator;
 pub mod clock;
 pub mod daemon;
+pub mod exchange;
 pub mod exec;
 pub mod file;
 pub mod limits;

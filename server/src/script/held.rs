@@ -12,6 +12,7 @@ use super::here::{COPY_BYTES_MAX, Former, announce, give_way, to_tree, unwind};
 use super::program::{FIRST_KEY, Program, Undone};
 use super::running::{BUSY_SCRIPT, Running};
 use super::turn::{Asked, Called, HostReply, Turn};
+use crate::migrate::{Request, migrate_in, moves_keys};
 use crate::msg::Patience;
 use crate::shard::{Shard, ShardRef};
 use crate::table::Run;
@@ -162,6 +163,7 @@ impl Session<'_> {
                 Asked::Tick => self.tick(&shard, held.is_whole()).await,
                 Asked::Call(call) => {
                     let tree = match call.entry.run {
+                        Run::Host(_) if moves_keys(call.entry) => self.migrate(held, &call).await?,
                         Run::Host(_) => {
                             let reply = {
                                 let mut this = shard.borrow_mut();
@@ -219,6 +221,24 @@ impl Session<'_> {
         let tree = sink.into_reply();
         self.turn.note_reply(&tree);
         ran.then_some(tree)
+    }
+
+    /// MIGRATE, whose effect on another server cannot be undone: nothing may be lacking later.
+    async fn migrate(&mut self, held: &mut Held, call: &Called) -> Option<Tree> {
+        if !held.is_whole() {
+            return None;
+        }
+        let kept = (!self.turn.logs).then(|| held.data().effects.take());
+        let tree = match Request::parse(call.words.as_args()) {
+            Ok(request) => migrate_in(held, self.turn.caller.db, &request).await,
+            Err(error) => Tree::Error(error),
+        };
+        if let Some(kept) = kept {
+            drop(std::mem::replace(&mut held.data().effects, kept));
+        }
+        held.shard().borrow_mut().note_call(call.entry, tree.as_error());
+        self.turn.note_reply(&tree);
+        Some(tree)
     }
 
     /// Makes sure that a call needs nothing but what is held, and that what it changes can be put back.

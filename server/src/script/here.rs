@@ -16,6 +16,7 @@ use ringstone_engine::{Args, Effects, Error, Tree};
 use ringstone_script::{Answer, Done, Interpreter, Job, Step};
 
 use super::cache::Script;
+use super::errand::Errand;
 use super::program::{Program, What};
 use super::running::Running;
 use super::turn::{Asked, Called, HostReply, Turn};
@@ -24,6 +25,7 @@ use crate::cmd::script::NO_SCRIPT;
 use crate::conn::{BatchId, Conn};
 use crate::flow::execute::RespReply;
 use crate::flow::route::key_hash;
+use crate::migrate::moves_keys;
 use crate::observe::{Touched, each_touched};
 use crate::rt::exec::yield_now;
 use crate::rt::oneshot;
@@ -56,11 +58,19 @@ struct Here {
 enum Progress {
     Done(Done),
     /// It goes on with the result of this.
-    Later(Pin<Box<dyn Future<Output = Tree>>>),
+    Later(Pending),
     /// It goes on when others had their turn.
     Tick,
     /// It needs what is not here.
     NeedsWhole,
+}
+
+/// What a run that is set aside waits for.
+enum Pending {
+    /// A command's reply.
+    Task(Pin<Box<dyn Future<Output = Tree>>>),
+    /// Keys are being sent.
+    Errand(Box<Errand>),
 }
 
 impl Shard {
@@ -212,6 +222,18 @@ impl Shard {
                 Asked::Tick => return Progress::Tick,
                 Asked::Call(call) => {
                     let reply = match call.entry.run {
+                        Run::Host(_) if moves_keys(call.entry) && self.shards() > 1 => {
+                            return Progress::NeedsWhole;
+                        }
+                        Run::Host(_) if moves_keys(call.entry) => {
+                            match self.pack_errand(&mut here.turn, &call) {
+                                Ok(errand) => {
+                                    here.turn.show(self, &call);
+                                    return Progress::Later(Pending::Errand(Box::new(errand)));
+                                }
+                                Err(tree) => HostReply::Tree(tree),
+                            }
+                        }
                         Run::Host(_) => {
                             let reply = self.run_host_for_script(&mut here.turn, &call);
                             self.say_within();
@@ -225,7 +247,7 @@ impl Shard {
                     here.turn.show(self, &call);
                     match reply {
                         HostReply::Tree(tree) => Answer::Reply(tree),
-                        HostReply::Later(task) => return Progress::Later(task),
+                        HostReply::Later(task) => return Progress::Later(Pending::Task(task)),
                     }
                 }
             };
@@ -333,12 +355,7 @@ impl Shard {
     }
 
     /// Sets a run aside.
-    fn park(
-        &mut self,
-        here: Here,
-        made: Effects,
-        task: Option<Pin<Box<dyn Future<Output = Tree>>>>,
-    ) {
+    fn park(&mut self, here: Here, made: Effects, task: Option<Pending>) {
         let Some(me) = self.me() else { return };
         let (sender, receiver) = oneshot::channel();
         let lock = match self.tx.locks.acquire(Need::All, None, Waiter::Task(sender)) {
@@ -436,18 +453,28 @@ async fn go_on(
     mut here: Here,
     mut made: Effects,
     aside: Aside,
-    mut task: Option<Pin<Box<dyn Future<Output = Tree>>>>,
+    mut task: Option<Pending>,
 ) {
     loop {
         let answer = match task.take() {
-            Some(task) => {
+            Some(Pending::Task(task)) => {
                 let tree = task.await;
                 here.turn.note_reply(&tree);
                 Answer::Reply(tree)
             }
+            Some(Pending::Errand(errand)) => {
+                let returned = errand.run(&me).await;
+                let settle = |shard: &mut Shard, here: &mut Here| {
+                    shard.settle_errand(&mut here.turn, returned)
+                };
+                Answer::Reply(me.borrow_mut().within(&mut here, &mut made, settle))
+            }
             None => give_way(&me, &aside.running, &here.turn).await,
         };
-        let progress = me.borrow_mut().drive_aside(&mut here, &mut made, answer);
+        let progress = me.borrow_mut().within(&mut here, &mut made, |shard, here| {
+            let step = here.interpreter.answer(answer);
+            shard.drive(here, step)
+        });
         match progress {
             Progress::Tick => {}
             Progress::Later(next) => task = Some(next),
@@ -464,15 +491,20 @@ async fn go_on(
 }
 
 impl Shard {
-    fn drive_aside(&mut self, here: &mut Here, made: &mut Effects, answer: Answer) -> Progress {
+    /// Does something for a run that was set aside: at its time, with its records.
+    fn within<T>(
+        &mut self,
+        here: &mut Here,
+        made: &mut Effects,
+        work: impl FnOnce(&mut Shard, &mut Here) -> T,
+    ) -> T {
         std::mem::swap(&mut self.keyspace.effects, made);
         let now_ms = std::mem::replace(&mut self.now_ms, here.now_ms);
         self.keyspace.set_quiet(here.program.caller.no_touch);
-        let step = here.interpreter.answer(answer);
-        let progress = self.drive(here, step);
+        let result = work(self, here);
         self.now_ms = now_ms;
         std::mem::swap(&mut self.keyspace.effects, made);
-        progress
+        result
     }
 
     fn end_aside(&mut self, here: Here, done: Done, made: &Effects, aside: &Aside) {

@@ -12,6 +12,7 @@
 //! Invariant: what a script did is seen by nobody before it ends, and is in the log as one frame or not at all.
 
 mod cache;
+mod errand;
 mod held;
 mod here;
 mod hop;

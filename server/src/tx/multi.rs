@@ -21,6 +21,7 @@ use super::watch::Dirty;
 use crate::cmd::{Host, Outcome};
 use crate::conn::{BatchId, Conn, ConnId};
 use crate::flow::execute::RespReply;
+use crate::migrate::{Request, migrate_in, moves_keys};
 use crate::msg::Patience;
 use crate::shard::{Shard, ShardRef};
 use crate::table::{Entry, Run};
@@ -296,7 +297,7 @@ impl Shard {
         for Queued { entry, args, db } in &queue.commands {
             // What a script touches is only known when it has run, and it cannot run twice here.
             whole |= is_script(entry);
-            if matches!(entry.run, Run::Data(_)) {
+            if matches!(entry.run, Run::Data(_)) || moves_keys(entry) {
                 whole |= self.needs_whole(entry, args.as_args());
                 keys.extend(self.lent_keys(*db, entry, args.as_args()));
             }
@@ -379,6 +380,19 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
                 drop(this);
                 tree.write_to(&mut RespReply::new(&mut bytes, resp3));
             }
+            Run::Host(_) if moves_keys(entry) => {
+                let began = shard.borrow().measure.now();
+                held.set_caller_of(id);
+                let tree = match Request::parse(args) {
+                    Ok(request) => migrate_in(&mut held, *db, &request).await,
+                    Err(error) => Tree::Error(error),
+                };
+                let reply = HostReply::Tree(tree);
+                reply.note(&shard, entry, began);
+                shard.borrow_mut().remember_of(id, entry, args, 0);
+                shard.borrow_mut().show_of(id, entry, Some(*db), args);
+                reply.write_to(&mut bytes, resp3);
+            }
             Run::Host(run) => {
                 let began = shard.borrow().measure.now();
                 let reply = run_host(&shard, id, run, args).await;
@@ -387,12 +401,7 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
                 shard.borrow_mut().remember_of(id, entry, args, 0);
                 shard.borrow_mut().show_of(id, entry, None, args);
                 resp3 = shard.borrow_mut().conns.get(id).map_or(resp3, |conn| conn.resp3);
-                match reply {
-                    HostReply::Bytes(reply) => bytes.extend_from_slice(&reply),
-                    HostReply::Tree(tree) => {
-                        tree.write_to(&mut RespReply::new(&mut bytes, resp3));
-                    }
-                }
+                reply.write_to(&mut bytes, resp3);
             }
         }
     }
@@ -432,6 +441,13 @@ enum HostReply {
 }
 
 impl HostReply {
+    fn write_to(self, bytes: &mut Vec<u8>, resp3: bool) {
+        match self {
+            HostReply::Bytes(reply) => bytes.extend_from_slice(&reply),
+            HostReply::Tree(tree) => tree.write_to(&mut RespReply::new(bytes, resp3)),
+        }
+    }
+
     /// Counts the command that gave this reply.
     fn note(&self, shard: &ShardRef, entry: &Entry, began: u64) {
         let failure = match self {

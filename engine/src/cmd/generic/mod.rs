@@ -69,7 +69,7 @@ pub(crate) fn is_past(db: &Db<'_>, at_ms: i64) -> bool {
 }
 
 /// Removes a key and records it; false when it was not there.
-pub(crate) fn delete(db: &mut Db<'_>, key: &[u8]) -> bool {
+pub fn delete(db: &mut Db<'_>, key: &[u8]) -> bool {
     let removed = db.remove(key);
     if removed {
         db.effect(OPCODE_DEL, &[key]);
