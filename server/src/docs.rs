@@ -89,6 +89,7 @@ fn syntax_of(arg: &Arg) -> String {
     };
     let body = if arg.multiple { format!("{body} [{body} ...]") } else { body };
     let whole = match (arg.token, body.is_empty()) {
+        (Some(""), _) => "\"\"".to_owned(),
         (Some(token), true) => token.to_owned(),
         (Some(token), false) => format!("{token} {body}"),
         (None, _) if arg.kind == ArgKind::OneOf && !arg.optional => format!("<{body}>"),

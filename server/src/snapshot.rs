@@ -40,7 +40,22 @@ pub struct Progress {
     /// Keys written so far.
     pub entries: u64,
     compression: Compression,
+    newer: Newer,
 }
+
+/// Whether a shard had at the cut what Redis 7.0 does not know: hashes with fields that expire.
+#[derive(Clone)]
+enum Newer {
+    /// It may have had some, which is all the same.
+    Perhaps(bool),
+    /// It had this one, in this database; the file must not hold it.
+    Forbidden(usize, Vec<u8>),
+    /// It had none, and the file must not hold any.
+    None,
+}
+
+/// The RDB version that knows hashes with fields that expire.
+const VERSION_OF_FIELD_TIMES: u32 = 12;
 
 /// What a snapshot is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +93,15 @@ impl Shard {
         };
         self.keyspace.snapshot_set_compression(compression);
         self.keyspace.snapshot_begin();
-        self.snapshot = Some(Progress { entries: 0, compression });
+        let is_limited =
+            target == Target::Dump && self.config.rdb_version_max < VERSION_OF_FIELD_TIMES;
+        let newer = if is_limited {
+            let found = self.keyspace.any_with_field_times();
+            found.map_or(Newer::None, |(db, key)| Newer::Forbidden(db, key.to_vec()))
+        } else {
+            Newer::Perhaps(self.keyspace.has_field_times())
+        };
+        self.snapshot = Some(Progress { entries: 0, compression, newer });
         let shards = self.shards();
         if self.commit.begin_offered(shards) {
             self.keyspace.effects.set_enabled(true);
@@ -258,7 +281,7 @@ pub(crate) async fn write_file(
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
     let file = BlockFile::open(path, true).await.map_err(fail)?;
     let cut = crate::tx::global::cut(shard, target).await;
-    let newer = ask_all(shard, |there| there.keyspace.snapshot_has_newer_types()).await;
+    let newer = newer_types(shard).await?;
     let header = {
         let this = shard.borrow();
         let functions = this.shared.libraries.codes();
@@ -266,7 +289,7 @@ pub(crate) async fn write_file(
             created_s: u64::try_from(this.now_ms / 1000).unwrap_or(0),
             used_memory_bytes: crate::memory::used_bytes() as u64,
             is_aof_base: target == Target::Base,
-            has_newer_types: newer.contains(&true),
+            has_newer_types: newer,
             functions: &functions,
             ..Header::default()
         }
@@ -282,6 +305,26 @@ pub(crate) async fn write_file(
     file.write_at(offset, &bytes).await.map_err(fail)?;
     file.close().await.map_err(fail)?;
     Ok(cut)
+}
+
+/// Whether the file will hold what Redis 7.0 does not know; an error when it must not.
+async fn newer_types(shard: &ShardRef) -> Result<bool, String> {
+    let parts = ask_all(shard, |there| there.snapshot.as_ref().map(|cut| cut.newer.clone())).await;
+    let parts: Vec<Newer> = parts.into_iter().flatten().collect();
+    for part in &parts {
+        if let Newer::Forbidden(db, key) = part {
+            return Err(format!(
+                "the hash {} in database {db} has fields that expire, which takes an RDB file of version \
+                 {VERSION_OF_FIELD_TIMES}; rdb-version-max is less",
+                String::from_utf8_lossy(key).escape_debug()
+            ));
+        }
+    }
+    let newer = parts.iter().any(|part| matches!(part, Newer::Perhaps(true)));
+    if newer && parts.iter().any(|part| matches!(part, Newer::None)) {
+        return Err("rdb-version-max was changed just now".into());
+    }
+    Ok(newer)
 }
 
 type Blocks = Result<Vec<BlockEntry>, String>;

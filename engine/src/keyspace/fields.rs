@@ -65,6 +65,18 @@ impl Keyspace {
         self.dbs.iter().any(|database| !database.fields.queue.is_empty())
     }
 
+    /// A hash with fields that expire, with its database, if there is one.
+    pub fn any_with_field_times(&self) -> Option<(usize, &[u8])> {
+        self.dbs.iter().enumerate().find_map(|(index, database)| {
+            let mut keys = database.fields.queue.iter().map(|Reverse((_, key))| key);
+            let key = keys.find(|key| {
+                let place = database.table.locate(self.hasher.hash(key), key);
+                place.and_then(|place| database.table.at(place)).and_then(earliest).is_some()
+            })?;
+            Some((index, &**key))
+        })
+    }
+
     /// Removes at most `count` fields that are due of the hash at `place`, and its key with the last one; whether the key is left.
     pub(super) fn expire_fields(
         &mut self,

@@ -98,8 +98,6 @@ fn save(
 #[derive(Default)]
 pub(super) struct Snapshot {
     state: State,
-    /// At the cut there were, or may have been, hashes whose fields expire.
-    newer_types: bool,
     /// Entries that were replaced or removed.
     moved: VecDeque<(u32, Entry)>,
     moved_bytes: usize,
@@ -150,11 +148,6 @@ impl Keyspace {
             }
         }
         self.snapshot.state = State::Running;
-        self.snapshot.newer_types = self.has_field_times();
-    }
-    /// Whether what is written may hold types that Redis 7.0 does not know.
-    pub fn snapshot_has_newer_types(&self) -> bool {
-        self.snapshot.newer_types
     }
     /// Whether pre-images are compressed (`rdbcompression`); what [`Keyspace::snapshot_step`] writes is its writer's choice.
     pub fn snapshot_set_compression(&mut self, compression: Compression) {

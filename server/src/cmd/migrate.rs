@@ -47,7 +47,7 @@ static MIGRATE: HostCommand = HostCommand {
             Arg::new("port", ArgKind::Integer),
             Arg::one_of(
                 "key_or_empty_string",
-                &[Arg::new("key", ArgKind::Key), Arg::word("empty_string", "\"\"")],
+                &[Arg::new("key", ArgKind::Key), Arg::word("empty_string", "")],
             ),
             Arg::new("destination-db", ArgKind::Integer),
             Arg::new("timeout", ArgKind::Integer),

@@ -283,6 +283,10 @@ params! {
         dbfilename: PathBuf = "dbfilename", Kind::FileName { may_be_empty: true }, "dump.rdb", Protected;
         /// Compress strings in snapshots.
         rdbcompression: bool = "rdbcompression", Kind::Bool, "yes", Live;
+        /// The newest version of RDB files that snapshots may have: 10 = what Redis 7.0 loads, 12 = what Redis 8.0 loads. A snapshot has
+        /// version 10 where that will do, so that this matters only when hashes have fields that expire: with less than 12 a snapshot
+        /// then fails, and says which key is in its way. The base of the log, which only Ringstone reads, is not concerned.
+        rdb_version_max: u32 = "rdb-version-max", Kind::Int { min: 10, max: 12, unit: "" }, "12", Live;
         /// Refuse writes while the last snapshot failed and snapshots are configured.
         stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error", Kind::Bool, "yes", Live;
     }

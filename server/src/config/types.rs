@@ -313,6 +313,13 @@ pub struct SavePoint {
     pub changes: u64,
 }
 
+impl super::Config {
+    /// Whether writes are refused while the last snapshot failed: only where the server makes snapshots by itself.
+    pub fn stops_on_save_error(&self) -> bool {
+        self.stop_writes_on_bgsave_error && !self.save.is_empty()
+    }
+}
+
 impl Setting for Vec<SavePoint> {
     fn set(&mut self, _: Kind, words: &[Vec<u8>], append: bool) -> Result<(), BadValue> {
         if let [word] = words

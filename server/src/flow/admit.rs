@@ -115,8 +115,7 @@ impl Shard {
         self.permit(conn, entry, args)?;
         self.check_room(conn, entry)?;
         if flags.contains(Flags::WRITE) || entry.spec.name == "ping" {
-            self.commit
-                .check_writable(self.config.stop_writes_on_bgsave_error, &self.shared.saving)?;
+            self.commit.check_writable(self.config.stops_on_save_error(), &self.shared.saving)?;
         }
         if flags.contains(Flags::WRITE) {
             self.check_replicas()?;

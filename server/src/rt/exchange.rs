@@ -85,10 +85,10 @@ pub fn start(exchange: Exchange, done: impl FnOnce(Answers) + Send + 'static) ->
 
 impl Exchange {
     fn talk(&self, lines: &mut Vec<Vec<u8>>) -> Result<(), Failure> {
-        let stream = self.connect().map_err(|e| match e.kind() {
+        let stream = self.connect().map_err(|e| {
             // Redis finds out when it writes.
-            io::ErrorKind::ConnectionRefused => Failure::Write,
-            _ => Failure::Connect,
+            let is_late = e.kind() == io::ErrorKind::ConnectionRefused;
+            if is_late { Failure::Write } else { Failure::Connect }
         })?;
         let mut reader = Lines { stream, timeout: self.timeout, buf: Vec::new() };
         for stage in &self.stages {

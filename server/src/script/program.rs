@@ -169,7 +169,7 @@ impl Shard {
     }
 
     fn may_write_script(&self, read_only: bool) -> Result<(), Error> {
-        let stop_on_save_error = self.config.stop_writes_on_bgsave_error;
+        let stop_on_save_error = self.config.stops_on_save_error();
         if let Err(error) = self.commit.check_writable(stop_on_save_error, &self.shared.saving) {
             let why = error.to_string();
             let text = match why.strip_prefix("MISCONF Errors writing to the AOF file: ") {

@@ -233,7 +233,7 @@ impl Turn {
             return Err("Write commands are not allowed from read-only scripts.".to_owned());
         }
         if flags.contains(Flags::WRITE) && !self.wrote {
-            let on_save_error = shard.config.stop_writes_on_bgsave_error;
+            let on_save_error = shard.config.stops_on_save_error();
             let writable = shard.commit.check_writable(on_save_error, &shard.shared.saving);
             writable.map_err(|error| format!("-{error}"))?;
             shard.check_replicas().map_err(|error| format!("-{error}"))?;

@@ -198,7 +198,7 @@ impl Shard {
             return Err(discarded(&error));
         }
         if queue.writes {
-            let stop_on_save_error = self.config.stop_writes_on_bgsave_error;
+            let stop_on_save_error = self.config.stops_on_save_error();
             let writable = self.commit.check_writable(stop_on_save_error, &self.shared.saving);
             writable.map_err(|e| discarded(&e))?;
             self.check_replicas().map_err(|e| discarded(&e))?;
