@@ -100,3 +100,8 @@ fn django_caches_and_sessions() {
 fn limits_locks_and_sessions_of_flask() {
     same_outcome(Language::Python, "limits_and_locks.py");
 }
+
+#[test]
+fn channels_and_huey() {
+    same_outcome(Language::Python, "channels_and_huey.py");
+}
