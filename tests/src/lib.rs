@@ -6,6 +6,7 @@
 //!   tests/tests/programs ──> programs (Python, Node.js) ──> server
 //!   xtask crash      ──> crash::{worker, oracle}  ──> server, resp
 //!   xtask race       ──> server, resp
+//!   xtask differ     ──> differ                  ──> generate, server, resp
 //!   fuzz targets     ──> generate (commands)
 //! ```
 //!
@@ -23,6 +24,7 @@
 )]
 
 pub mod crash;
+pub mod differ;
 pub mod generate;
 pub mod programs;
 pub mod resp;

@@ -9,6 +9,7 @@
 mod bench;
 mod conformance;
 mod crash;
+mod differ;
 mod docs;
 mod fuzz;
 mod programs;
@@ -41,6 +42,8 @@ enum Command {
     Programs,
     /// kill -9 under load, again and again, with a check of every acknowledged write
     Crash(crash::Options),
+    /// Random commands to redis-server and to Ringstone, whose replies and data must agree
+    Differ(differ::Options),
     /// cargo-fuzz targets
     Fuzz(fuzz::Options),
     /// Writes the documents that are generated from tables
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Conformance(options) => conformance::run(&options),
         Command::Programs => programs::run(),
         Command::Crash(options) => crash::run(&options),
+        Command::Differ(options) => differ::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Docs(options) => docs::run(&options),
     };

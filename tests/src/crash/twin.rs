@@ -64,21 +64,18 @@ pub(super) struct Twin {
 }
 
 /// What has the same outcome whoever runs it, and names all that it touches.
-fn is_wanted(spec: &Spec, newer: bool) -> bool {
+fn is_wanted(spec: &Spec) -> bool {
     let by_chance = ["spop", "sort", "restore"];
-    let is_old = spec.since.split('.').map(|n| n.parse().unwrap_or(0)).le([7, 0, u32::MAX]);
     spec.flags.contains(Flags::WRITE)
         && matches!(spec.scope, Scope::Keys)
         && !by_chance.contains(&spec.name)
-        && (newer || is_old)
 }
 
 impl Twin {
-    /// `newer`: the server knows what Redis 7.0 does not.
-    pub(super) fn new(id: usize, seed: u64, newer: bool) -> Twin {
+    pub(super) fn new(id: usize, seed: u64) -> Twin {
         Twin {
             prefix: format!("t{id}:"),
-            generator: Generator::new(|spec| is_wanted(spec, newer)),
+            generator: Generator::new(is_wanted),
             rng: Rng::new(seed),
             keyspace: Keyspace::new(DATABASES, seed),
             states: vec![Content::new()],

@@ -43,7 +43,7 @@ const ODD: [&str; 24] = [
     "NX",
     "LIMIT",
     "abc",
-    "\u{0}\u{ff}",
+    "\u{ff}",
 ];
 
 /// A word that is wrong nearly everywhere.
