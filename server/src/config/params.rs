@@ -222,7 +222,7 @@ params! {
         /// memory are refused when none may be.
         maxmemory: u64 = "maxmemory", SIZE, "0", Live;
         /// Memory that all connections together may use, in bytes or (`5%`) as a part of `maxmemory`; 0 = no limit. Beyond it those that
-        /// use most are disconnected, save for those that said CLIENT NO-EVICT ON.
+        /// use most are disconnected, save for replicas and those that said CLIENT NO-EVICT ON.
         maxmemory_clients: ClientMemory = "maxmemory-clients", Kind::MemoryOrPercent, "0", Live;
         /// Which keys are removed when `maxmemory` is used up.
         maxmemory_policy: EvictionPolicy = "maxmemory-policy", Kind::Enum(EvictionPolicy::WORDS), "noeviction", Live;
