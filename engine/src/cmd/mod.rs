@@ -21,6 +21,7 @@ pub mod string;
 pub mod zset;
 
 pub use arg::*;
+pub use numbers::database_index;
 pub use spec::*;
 
 use crate::args::Args;

@@ -28,6 +28,14 @@ pub(crate) fn at_least(text: &[u8], min: usize, message: &'static str) -> Result
     number.filter(|n| *n >= min).ok_or(Error::text(message))
 }
 
+/// A database's index, which may yet be one of none.
+pub fn database_index(text: &[u8]) -> Result<usize, Error> {
+    let index = i32::try_from(integer(text)?).map_err(|_| {
+        Error::text("ERR value is out of range, value must between -2147483648 and 2147483647")
+    })?;
+    usize::try_from(index).map_err(|_| Error::DbIndex)
+}
+
 /// A number whose sign has a meaning of its own: whether it is negative, and its size.
 pub(crate) fn magnitude(text: &[u8]) -> Result<(bool, usize), Error> {
     let number = integer(text)?;

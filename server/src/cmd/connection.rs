@@ -1,6 +1,6 @@
 //! HELLO, AUTH, SELECT, PING, ECHO, QUIT, RESET.
 
-use ringstone_engine::cmd::{Acl, Arg, ArgKind, Flags, Group, Spec};
+use ringstone_engine::cmd::{Acl, Arg, ArgKind, Flags, Group, Spec, database_index};
 use ringstone_engine::num::parse_i64;
 use ringstone_engine::{Args, Error, Reply};
 
@@ -98,10 +98,11 @@ static SELECT: HostCommand = HostCommand {
         ..Spec::DEFAULT
     },
     run: |host, args| {
-        let index = parse_i64(args.at(1)).ok_or(Error::NotInteger)?;
-        let index =
-            usize::try_from(index).ok().filter(|index| *index < host.shard.keyspace.databases());
-        host.conn.db = index.ok_or(Error::DbIndex)?;
+        let index = database_index(args.at(1))?;
+        if index >= host.shard.keyspace.databases() {
+            return Err(Error::DbIndex);
+        }
+        host.conn.db = index;
         host.ok()
     },
     subs: &[],

@@ -1,6 +1,5 @@
 //! COPY.
 
-use super::parse_int;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
@@ -77,8 +76,7 @@ fn parse(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(usize, bool), Error> {
         if args.is(at, "REPLACE") {
             replace = true;
         } else if args.is(at, "DB") && at + 1 < args.len() {
-            let index = parse_int(args.at(at + 1)).ok_or(Error::NotInteger)?;
-            target = usize::try_from(index).map_err(|_| Error::DbIndex)?;
+            target = database_index(args.at(at + 1))?;
             ctx.db.other(target)?;
             at += 1;
         } else {

@@ -1,6 +1,5 @@
 //! MOVE.
 
-use super::parse_int;
 use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
@@ -35,8 +34,7 @@ pub static MOVE: Command = Command {
 
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     let key = args.at(1);
-    let target = parse_int(args.at(2)).ok_or(Error::NotInteger)?;
-    let target = usize::try_from(target).map_err(|_| Error::DbIndex)?;
+    let target = database_index(args.at(2))?;
     if ctx.db.other(target)?.index() == ctx.db.index() {
         return Err(Error::SameObject);
     }
