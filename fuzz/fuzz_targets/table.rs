@@ -70,7 +70,7 @@ impl Snapshot {
     fn begin(pair: &mut Pair) -> Snapshot {
         let cut = listing(&mut pair.live);
         pair.live.snapshot_begin();
-        let has_newer_types = pair.live.snapshot_has_newer_types();
+        let has_newer_types = pair.live.has_field_times();
         Snapshot { cut, has_newer_types, out: SnapshotWriter::new(RdbWriter::new(Compression::All)) }
     }
 
