@@ -269,6 +269,21 @@ const COUNTER: &str = "#!lua name=counter\nredis.register_function('add', functi
 const OTHER: &str = "#!lua name=other\nredis.register_function{function_name='two', callback=function() return 2 end, flags={'no-writes'}}";
 
 #[test]
+fn libraries_change_within_a_transaction_over_the_whole_keyspace() {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let server = Launch::ringstone().shards(shards).log("everysec").start(&home);
+        let mut conn = server.conn();
+        for line in ["MULTI", "SCAN 0", "FUNCTION FLUSH", "SET a 1"] {
+            assert!(!conn.line(line).is_error(), "{line}");
+        }
+        let replies = texts(&conn.line("EXEC"));
+        assert_eq!(replies[1..], ["OK", "OK"]);
+        assert_eq!(server.conn().line("GET a").text(), "1");
+    }
+}
+
+#[test]
 fn libraries_survive_crashes_and_snapshots_and_serve_on_every_shard() {
     let home = Home::new();
     let mut server = Launch::ringstone().shards(2).log("everysec").start(&home);

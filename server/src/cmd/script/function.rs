@@ -6,7 +6,7 @@ use ringstone_engine::cmd::{Acl, Arg, ArgKind, Flags, Group, Spec};
 use ringstone_engine::{Args, Error, Reply, Tree};
 use ringstone_script::Kind;
 
-use crate::ask::ask_when_safe;
+use crate::ask::{ask, ask_when_safe};
 use crate::cmd::{Host, HostCommand, Outcome, container, help, wrong_subcommand};
 use crate::script::{Library, LibraryChange, Policy, Running};
 
@@ -36,8 +36,15 @@ pub(super) static FUNCTION: HostCommand = HostCommand {
 
 /// Has shard 0 make a change; the reply is OK or the name of a library.
 fn change(host: &mut Host<'_>, change: LibraryChange) -> Result<Outcome, Error> {
-    host.later(|shard| async move {
-        match ask_when_safe(&shard, 0, move |there| there.change_libraries(change)).await {
+    let in_exec = host.conn.in_exec;
+    host.later(move |shard| async move {
+        let changed = if in_exec {
+            // A transaction that has the whole keyspace keeps batches open until it ends: nothing is safe before.
+            ask(&shard, 0, move |there| there.change_libraries(change).0).await
+        } else {
+            ask_when_safe(&shard, 0, move |there| there.change_libraries(change)).await
+        };
+        match changed {
             Some(Ok(Some(name))) => Tree::Bulk(name.into_bytes()),
             Some(Ok(None)) => Tree::Simple("OK".to_owned()),
             Some(Err(error)) => Tree::Error(error),
