@@ -6,10 +6,27 @@ use std::time::{Duration, Instant};
 /// The shortest time over which the counter's rate is taken.
 const SETTLE: Duration = Duration::from_micros(200);
 
+/// How often both clocks are looked at to know how they stand.
+const LOOKS: usize = 5;
+
 /// Where both clocks stood when the process began to measure.
 fn origin() -> (u64, Instant) {
     static ORIGIN: OnceLock<(u64, Instant)> = OnceLock::new();
-    *ORIGIN.get_or_init(|| (counter(), Instant::now()))
+    *ORIGIN.get_or_init(both_clocks)
+}
+
+/// Where both clocks stand at one moment: of a few looks the one that took the shortest, as the thread may lose the processor
+/// between them.
+fn both_clocks() -> (u64, Instant) {
+    let look = || {
+        let before = Instant::now();
+        let count = counter();
+        (before.elapsed(), count, before)
+    };
+    let first = look();
+    let looks = (1..LOOKS).map(|_| look());
+    let (_, count, at) = looks.fold(first, |best, next| if next.0 < best.0 { next } else { best });
+    (count, at)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -62,7 +79,9 @@ impl Ticker {
         if !self.uses_counter {
             return;
         }
-        let (ticks, elapsed) = (counter().saturating_sub(self.origin.0), self.origin.1.elapsed());
+        let (count, at) = both_clocks();
+        let (ticks, elapsed) =
+            (count.saturating_sub(self.origin.0), at.duration_since(self.origin.1));
         if let Some(rate) = (elapsed.as_nanos() << 32).checked_div(u128::from(ticks)) {
             self.rate = u64::try_from(rate).unwrap_or(u64::MAX);
         }
