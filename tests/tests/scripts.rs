@@ -272,14 +272,28 @@ const OTHER: &str = "#!lua name=other\nredis.register_function{function_name='tw
 fn libraries_change_within_a_transaction_over_the_whole_keyspace() {
     for shards in [1, 2] {
         let home = Home::new();
-        let server = Launch::ringstone().shards(shards).log("everysec").start(&home);
+        let launch = Launch::ringstone().shards(shards).log("always");
+        let mut server = launch.start(&home);
         let mut conn = server.conn();
-        for line in ["MULTI", "SCAN 0", "FUNCTION FLUSH", "SET a 1"] {
-            assert!(!conn.line(line).is_error(), "{line}");
+        for words in
+            [&["MULTI"][..], &["SCAN", "0"], &["FUNCTION", "LOAD", OTHER], &["SET", "a", "1"]]
+        {
+            assert!(!conn.call(words).unwrap().is_error(), "{words:?}");
         }
         let replies = texts(&conn.line("EXEC"));
-        assert_eq!(replies[1..], ["OK", "OK"]);
-        assert_eq!(server.conn().line("GET a").text(), "1");
+        assert_eq!(replies[1..], ["other", "OK"]);
+        server.kill();
+        server = launch.start(&home);
+        let mut conn = server.conn();
+        assert_eq!(
+            (conn.line("GET a").text(), conn.line("FCALL two 0").int()),
+            ("1".into(), Some(2))
+        );
+        for line in ["MULTI", "SCAN 0", "FUNCTION FLUSH", "SET a 2"] {
+            assert!(!conn.line(line).is_error(), "{line}");
+        }
+        assert_eq!(texts(&conn.line("EXEC"))[1..], ["OK", "OK"]);
+        assert_eq!(conn.line("GET a").text(), "2");
     }
 }
 

@@ -165,9 +165,11 @@ impl Commit {
         if *recent > self.released { *recent } else { 0 }
     }
 
-    /// The last batch that changed anything, for replies about the whole keyspace.
+    /// The last batch that changed anything, for replies about the whole keyspace; 0 without a log, as nothing is waited for.
     pub fn last_batch(&self, keyspace: &Keyspace) -> BatchId {
-        if !keyspace.effects.is_empty() {
+        if !self.holds_replies() {
+            0
+        } else if !keyspace.effects.is_empty() {
             self.open
         } else {
             self.closed.back().map_or(0, |(batch, _)| *batch)

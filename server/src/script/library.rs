@@ -343,11 +343,7 @@ impl Shard {
                 }
                 self.observe();
                 // No libraries restored: nothing to wait for but what was logged before.
-                let batch = if self.commit.holds_replies() {
-                    self.commit.last_batch(&self.keyspace)
-                } else {
-                    0
-                };
+                let batch = self.commit.last_batch(&self.keyspace);
                 self.wake();
                 (Ok(name), batch)
             }

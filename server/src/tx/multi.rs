@@ -18,6 +18,7 @@ use ringstone_engine::{ArgBuf, Args, Error, Reply, Tree};
 
 use super::held::{Call, Held, LentKey};
 use super::watch::Dirty;
+use crate::ask::ask_when_safe;
 use crate::cmd::{Host, Outcome};
 use crate::conn::{BatchId, Conn, ConnId};
 use crate::flow::execute::RespReply;
@@ -316,6 +317,10 @@ impl Shard {
                 }
             };
             let (bytes, batch) = exec_in(held, id, &tx, &queue).await;
+            if queue.commands.iter().any(|queued| changes_libraries(queued.entry)) {
+                let last = |first: &mut Shard| ((), first.commit.last_batch(&first.keyspace));
+                ask_when_safe(&me, 0, last).await;
+            }
             let mut this = me.borrow_mut();
             this.unwatch(&tx);
             if let Some(exec) = this.table.find(b"exec") {
@@ -478,6 +483,13 @@ async fn run_host(shard: &ShardRef, id: ConnId, run: crate::cmd::Run, args: Args
         }
     };
     HostReply::Tree(task.await)
+}
+
+/// Whether a command changes libraries of functions, which shard 0 logs in a batch of its own.
+fn changes_libraries(entry: &Entry) -> bool {
+    matches!(entry.run, Run::Host(_))
+        && entry.spec.flags.contains(Flags::WRITE)
+        && !moves_keys(entry)
 }
 
 pub(crate) fn is_script(entry: &Entry) -> bool {

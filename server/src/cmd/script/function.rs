@@ -39,7 +39,7 @@ fn change(host: &mut Host<'_>, change: LibraryChange) -> Result<Outcome, Error> 
     let in_exec = host.conn.in_exec;
     host.later(move |shard| async move {
         let changed = if in_exec {
-            // A transaction that has the whole keyspace keeps batches open until it ends: nothing is safe before.
+            // A transaction that has the whole keyspace keeps batches open until it ends; EXEC waits for this one then.
             ask(&shard, 0, move |there| there.change_libraries(change).0).await
         } else {
             ask_when_safe(&shard, 0, move |there| there.change_libraries(change)).await
