@@ -135,9 +135,7 @@ impl Shard {
         }
         self.wake();
     }
-}
 
-impl Shard {
     /// Starts a snapshot in the background.
     pub(crate) fn spawn_save(&mut self, target: Target) {
         let Some(me) = self.me() else { return };
@@ -145,9 +143,7 @@ impl Shard {
             let _logged_where_it_failed = save(&me, target).await;
         });
     }
-}
 
-impl Shard {
     /// Starts BGREWRITEAOF's work in the background.
     pub(crate) fn spawn_rewrite(&mut self) {
         let Some(me) = self.me() else { return };

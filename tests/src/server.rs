@@ -152,6 +152,18 @@ impl Launch {
         Launch::new(Binary::redis())
     }
 
+    /// Ringstone with one and with two shards, and redis-server.
+    pub fn all() -> [Launch; 3] {
+        [Launch::ringstone().shards(1), Launch::ringstone().shards(2), Launch::redis()]
+    }
+
+    /// Starts it with a home of its own.
+    pub fn start_alone(self) -> (Home, Server) {
+        let home = Home::new();
+        let server = self.start(&home);
+        (home, server)
+    }
+
     /// The program.
     pub fn binary(&self) -> &Binary {
         &self.binary

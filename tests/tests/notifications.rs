@@ -131,7 +131,7 @@ fn geo() {
 
 #[test]
 fn the_parameter_is_live_and_chooses_classes_and_channels() {
-    for launch in [Launch::ringstone().shards(1), Launch::ringstone().shards(2), Launch::redis()] {
+    for launch in Launch::all() {
         let mut heard = Heard::start(launch);
         let mut set = |letters: &str| {
             let reply = heard.conn.call(&["CONFIG", "SET", "notify-keyspace-events", letters]);

@@ -10,14 +10,8 @@
 use ringstone_tests::resp::{Conn, Value};
 use ringstone_tests::server::{Home, Launch, Server};
 
-fn launches() -> [Launch; 3] {
-    [Launch::ringstone().shards(1), Launch::ringstone().shards(2), Launch::redis()]
-}
-
 fn start(launch: Launch) -> (Home, Server) {
-    let home = Home::new();
-    let server = launch.set("enable-debug-command", "yes").start(&home);
-    (home, server)
+    launch.set("enable-debug-command", "yes").start_alone()
 }
 
 fn eval(conn: &mut Conn, code: &str, keys: &[&str]) -> Value {
@@ -39,7 +33,7 @@ fn counts(conn: &mut Conn, command: &str) -> [u64; 3] {
 
 #[test]
 fn a_script_that_fails_is_one_failed_call_and_its_error_counts_once() {
-    for launch in launches() {
+    for launch in Launch::all() {
         let (_home, server) = start(launch);
         let mut conn = server.conn();
         for keys in [&[][..], &["k0"], &["k1"], &["k0", "k1", "k2", "k3"]] {
@@ -77,7 +71,7 @@ fn a_script_that_fails_is_one_failed_call_and_its_error_counts_once() {
 
 #[test]
 fn a_script_may_call_with_as_many_arguments_as_lua_can_unpack() {
-    for launch in launches() {
+    for launch in Launch::all() {
         let (_home, server) = start(launch);
         let mut conn = server.conn();
         for key in ["k0", "k1"] {
@@ -100,7 +94,7 @@ fn a_script_may_call_with_as_many_arguments_as_lua_can_unpack() {
 
 #[test]
 fn time_stands_still_while_a_script_runs() {
-    for launch in launches() {
+    for launch in Launch::all() {
         let (_home, server) = start(launch);
         let mut conn = server.conn();
         conn.line("DEBUG SET-DISABLE-DENY-SCRIPTS 1");
@@ -125,7 +119,7 @@ fn time_stands_still_while_a_script_runs() {
 
 #[test]
 fn a_key_whose_time_is_up_is_shown_by_debug_object_until_it_is_removed() {
-    for launch in launches() {
+    for launch in Launch::all() {
         let (_home, server) = start(launch);
         let mut conn = server.conn();
         conn.line("DEBUG SET-ACTIVE-EXPIRE 0");
@@ -144,7 +138,7 @@ fn a_key_whose_time_is_up_is_shown_by_debug_object_until_it_is_removed() {
 
 #[test]
 fn what_scripts_get_of_sets_and_of_the_protocol_is_what_redis_gives_them() {
-    for launch in launches() {
+    for launch in Launch::all() {
         let (_home, server) = start(launch);
         let mut conn = server.conn();
         conn.line("DEBUG SET-DISABLE-DENY-SCRIPTS 1");
@@ -161,7 +155,7 @@ fn what_scripts_get_of_sets_and_of_the_protocol_is_what_redis_gives_them() {
 
 #[test]
 fn a_script_that_has_to_run_again_leaves_no_second_trace() {
-    for launch in launches() {
+    for launch in Launch::all() {
         let redis = launch.binary().is_redis();
         let (_home, server) = start(launch);
         let (mut conn, mut listener) = (server.conn(), server.conn());

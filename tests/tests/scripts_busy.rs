@@ -17,9 +17,7 @@ const FOREVER: &str = "while true do end";
 const TELLS: &str = "redis.log(redis.LOG_WARNING, 'runs ' .. KEYS[1]) while true do end";
 
 fn start(launch: Launch) -> (Home, Server) {
-    let home = Home::new();
-    let server = launch.set("lua-time-limit", 30).start(&home);
-    (home, server)
+    launch.set("lua-time-limit", 30).start_alone()
 }
 
 fn send(conn: &mut Conn, line: &str) {
@@ -47,7 +45,7 @@ fn wait_until_busy(server: &Server, line: &str) {
 
 #[test]
 fn while_a_script_without_keys_is_busy_everybody_is_told_so_each_time() {
-    for launch in [Launch::ringstone().shards(1), Launch::ringstone().shards(2), Launch::redis()] {
+    for launch in Launch::all() {
         let (_home, server) = start(launch);
         let (mut script, mut conn) = (server.conn(), server.conn());
         for round in 0..3 {

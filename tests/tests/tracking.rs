@@ -13,16 +13,6 @@ use std::time::{Duration, Instant};
 use ringstone_tests::resp::{Conn, Value, encode};
 use ringstone_tests::server::{Home, Launch, Server};
 
-fn launches() -> [Launch; 3] {
-    [Launch::ringstone().shards(1), Launch::ringstone().shards(2), Launch::redis()]
-}
-
-fn start(launch: Launch) -> (Home, Server) {
-    let home = Home::new();
-    let server = launch.start(&home);
-    (home, server)
-}
-
 fn resp3(server: &Server) -> Conn {
     let mut conn = server.conn();
     conn.line("HELLO 3");
@@ -66,8 +56,8 @@ fn call(conn: &mut Conn, command: &str, args: &[&str]) -> Value {
 
 #[test]
 fn a_reader_is_told_once_of_each_key_that_another_client_changes() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         let (mut reader, mut writer) = (resp3(&server), server.conn());
         writer.line("SELECT 3");
         assert_eq!(reader.line("CLIENT TRACKING ON").text(), "OK");
@@ -104,8 +94,8 @@ fn a_reader_is_told_once_of_each_key_that_another_client_changes() {
 
 #[test]
 fn own_changes_are_told_unless_noloop() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         for (options, expected) in [("", vec!["k0", "k1", "k2"]), (" NOLOOP", vec![])] {
             let mut conn = resp3(&server);
             conn.line(&format!("CLIENT TRACKING ON{options}"));
@@ -124,8 +114,8 @@ fn own_changes_are_told_unless_noloop() {
 
 #[test]
 fn broadcasting_tells_of_every_change_with_a_prefix_whoever_read_it() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         let (mut all, mut some, mut writer) = (resp3(&server), resp3(&server), resp3(&server));
         all.line("CLIENT TRACKING ON BCAST");
         some.line("CLIENT TRACKING ON BCAST PREFIX k1 PREFIX user: NOLOOP");
@@ -161,8 +151,8 @@ fn broadcasting_tells_of_every_change_with_a_prefix_whoever_read_it() {
 
 #[test]
 fn opt_in_and_opt_out_follow_client_caching() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         let (mut conn, mut writer) = (resp3(&server), server.conn());
         let change = |writer: &mut Conn| {
             writer.line("MSET k0 v k1 v k2 v k3 v k4 v k5 v k6 v k7 v");
@@ -199,8 +189,8 @@ fn opt_in_and_opt_out_follow_client_caching() {
 
 #[test]
 fn another_connection_is_told_instead() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         // Several, so that reader and listener are on different shards for some.
         for round in 0..6 {
             let (mut reader, mut listener) = (server.conn(), server.conn());
@@ -226,8 +216,8 @@ fn another_connection_is_told_instead() {
 
 #[test]
 fn a_broken_redirection_is_told_to_whoever_redirects() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         let (mut reader, listener, mut writer) = (resp3(&server), server.conn(), server.conn());
         let mut listener = listener;
         let id = listener.line("CLIENT ID").int().unwrap();
@@ -249,8 +239,8 @@ fn a_broken_redirection_is_told_to_whoever_redirects() {
 
 #[test]
 fn expired_and_flushed_keys_are_told() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         let (mut reader, mut writer) = (resp3(&server), server.conn());
         for key in KEYS {
             writer.line(&format!("SET {key} v PX 300"));
@@ -348,8 +338,8 @@ fn options_and_errors_equal_those_of_redis() {
         "CLIENT TRACKINGINFO",
     ];
     for protocol in ["2", "3"] {
-        let [one, two, redis] = launches().map(|launch| {
-            let (_home, server) = start(launch);
+        let [one, two, redis] = Launch::all().map(|launch| {
+            let (_home, server) = launch.start_alone();
             let mut conn = server.conn();
             conn.line(&format!("HELLO {protocol}"));
             let answer = |line: &&str| {
@@ -368,8 +358,8 @@ fn options_and_errors_equal_those_of_redis() {
 
 #[test]
 fn scripts_read_and_change_keys_as_their_clients_do() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         let (mut reader, mut writer) = (resp3(&server), resp3(&server));
         reader.line("CLIENT TRACKING ON");
         let read = "return redis.call('GET', KEYS[1])";

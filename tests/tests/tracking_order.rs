@@ -12,20 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ringstone_tests::resp::{Conn, Value, encode};
-use ringstone_tests::server::{Home, Launch, Server};
+use ringstone_tests::server::{Launch, Server};
 
 /// Keys of both shards, when there are two.
 const KEYS: [&str; 8] = ["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"];
-
-fn launches() -> [Launch; 3] {
-    [Launch::ringstone().shards(1), Launch::ringstone().shards(2), Launch::redis()]
-}
-
-fn start(launch: Launch) -> (Home, Server) {
-    let home = Home::new();
-    let server = launch.start(&home);
-    (home, server)
-}
 
 fn tracking(server: &Server, options: &str) -> Conn {
     let mut conn = server.conn();
@@ -66,8 +56,8 @@ fn wait_for_blocked(conn: &mut Conn) {
 
 #[test]
 fn what_a_transaction_changes_is_told_to_its_own_client_behind_the_reply() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         let mut conn = tracking(&server, "");
         for key in KEYS {
             conn.line(&format!("SET {key} v"));
@@ -96,8 +86,8 @@ fn what_a_transaction_changes_is_told_to_its_own_client_behind_the_reply() {
 
 #[test]
 fn a_transaction_that_reads_a_key_after_its_last_change_is_not_told_of_that() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         let mut conn = tracking(&server, "");
         for (key, other) in KEYS.iter().zip(KEYS.iter().skip(1)) {
             conn.line("MULTI");
@@ -114,8 +104,8 @@ fn a_transaction_that_reads_a_key_after_its_last_change_is_not_told_of_that() {
 
 #[test]
 fn whoever_waits_for_a_key_has_his_answer_before_he_is_told_of_what_it_changes() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         let mut pusher = server.conn();
         for (from, to) in [("k0", "k1"), ("k1", "k0"), ("k2", "k3"), ("k5", "k6"), ("k0", "k7")] {
             let mut waiter = tracking(&server, "");
@@ -133,8 +123,8 @@ fn whoever_waits_for_a_key_has_his_answer_before_he_is_told_of_what_it_changes()
 
 #[test]
 fn an_element_that_is_moved_for_a_waiter_is_his_own_change() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         for (from, to) in [("k0", "k1"), ("k1", "k0"), ("k2", "k3"), ("k5", "k6")] {
             let mut waiter = tracking(&server, "NOLOOP");
             let mut pusher = tracking(&server, "NOLOOP");
@@ -157,9 +147,9 @@ fn an_element_that_is_moved_for_a_waiter_is_his_own_change() {
 
 #[test]
 fn that_a_key_has_expired_is_nobodys_own_change() {
-    for launch in launches() {
+    for launch in Launch::all() {
         let redis = launch.binary().is_redis();
-        let (_home, server) = start(launch.set("enable-debug-command", "yes"));
+        let (_home, server) = launch.set("enable-debug-command", "yes").start_alone();
         let mut conn = tracking(&server, "BCAST NOLOOP");
         assert_eq!(conn.line("DEBUG SET-ACTIVE-EXPIRE 0").text(), "OK");
         for key in KEYS {
@@ -189,8 +179,8 @@ fn that_a_key_has_expired_is_nobodys_own_change() {
 
 #[test]
 fn no_more_keys_are_tracked_than_allowed_on_all_shards_together() {
-    for launch in launches() {
-        let (_home, server) = start(launch);
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
         let (mut reader, mut admin) = (tracking(&server, ""), server.conn());
         for n in 0..250 {
             reader.line(&format!("GET key:{n}"));
@@ -216,7 +206,7 @@ fn no_more_keys_are_tracked_than_allowed_on_all_shards_together() {
 #[test]
 fn a_key_that_goes_for_a_command_is_told_before_the_commands_reply() {
     for launch in [Launch::ringstone().shards(1), Launch::redis()] {
-        let (_home, server) = start(launch);
+        let (_home, server) = launch.start_alone();
         let mut conn = tracking(&server, "");
         let memory = conn.line("INFO memory").text();
         let used = memory.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
@@ -235,7 +225,7 @@ fn a_key_that_goes_for_a_command_is_told_before_the_commands_reply() {
 #[test]
 fn what_a_cache_holds_when_all_is_quiet_is_what_the_server_holds() {
     for shards in [1, 2] {
-        let (_home, server) = start(Launch::ringstone().shards(shards));
+        let (_home, server) = Launch::ringstone().shards(shards).start_alone();
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for writer in 0..2 {

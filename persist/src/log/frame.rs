@@ -124,7 +124,10 @@ impl FrameHeader {
 
 /// What a segment's header checksums start from.
 #[derive(Clone, Debug)]
-pub struct FrameSeed(crc32fast::Hasher);
+pub struct FrameSeed {
+    segment: SegmentId,
+    hasher: crc32fast::Hasher,
+}
 
 impl FrameSeed {
     /// The seed of `segment` of the log `id`.
@@ -135,11 +138,16 @@ impl FrameSeed {
             hasher.update(&segment.shard.to_le_bytes());
             hasher.update(&segment.seq.to_le_bytes());
         }
-        FrameSeed(hasher)
+        FrameSeed { segment, hasher }
+    }
+
+    /// The segment.
+    pub fn segment(&self) -> SegmentId {
+        self.segment
     }
 
     fn header_crc(&self, epoch: u32, bytes: &[u8; FRAME_HEADER_BYTES]) -> u32 {
-        let mut hasher = self.0.clone();
+        let mut hasher = self.hasher.clone();
         hasher.update(&epoch.to_le_bytes());
         hasher.update(bytes.get(..8).unwrap_or_default());
         hasher.update(bytes.get(12..).unwrap_or_default());

@@ -53,7 +53,7 @@ struct Cursor<F> {
     id: SegmentId,
     log: LogId,
     /// Of the frame that was read last.
-    seed: (SegmentId, FrameSeed),
+    seed: FrameSeed,
     /// How much is read at once: no more than the file has.
     ahead_bytes: usize,
     at: u64,
@@ -97,7 +97,7 @@ impl<'a, D: Disk> Replay<'a, D> {
         let id = self.recovered.segments.get(segment).ok_or(io::ErrorKind::NotFound)?.id;
         let file = disk.open(&self.recovered.dir.join(id.file_name())).await?;
         let log = self.recovered.manifest.log;
-        let seed = (id, FrameSeed::new(&log, id));
+        let seed = FrameSeed::new(&log, id);
         let len = usize::try_from(disk.len(&file).await?).unwrap_or(AHEAD_BYTES);
         Ok(Cursor {
             file,
@@ -118,10 +118,10 @@ impl<F> Cursor<F> {
         place: &Place,
         payload: &mut Vec<u8>,
     ) -> io::Result<FrameHeader> {
-        if self.seed.0 != place.sealed_for {
-            self.seed = (place.sealed_for, FrameSeed::new(&self.log, place.sealed_for));
+        if self.seed.segment() != place.sealed_for {
+            self.seed = FrameSeed::new(&self.log, place.sealed_for);
         }
-        let (offset, seed) = (place.offset, self.seed.1.clone());
+        let (offset, seed) = (place.offset, self.seed.clone());
         let bytes = self.peek(disk, offset, FRAME_HEADER_BYTES).await?;
         let header = FrameHeader::decode(bytes, &seed).ok_or_else(|| self.changed(offset))?;
         // The scan saw the whole payload in the file, so its length is no mere claim.

@@ -77,7 +77,7 @@ pub async fn scan_segment<D: Disk>(
         Ok((kind, made_len)) => (Some(kind), made_len, None),
         Err(error) => (None, 0, Some(error)),
     };
-    let mut seals = Seals { log, own: (id, FrameSeed::new(log, id)), group: None, looked_to: 1 };
+    let mut seals = Seals { log, own: FrameSeed::new(log, id), group: None, looked_to: 1 };
     let start = SEGMENT_HEADER_BYTES as u64;
     let mut scan = SegmentScan {
         id,
@@ -116,18 +116,19 @@ pub async fn scan_segment<D: Disk>(
     // As far as the next group's header, if there was one.
     let to_block = scan.end.next_multiple_of(BLOCK_BYTES as u64) - scan.end;
     let tail_len = usize::try_from(to_block).unwrap_or(0) + FRAME_HEADER_BYTES;
-    // In a stage that is what its use before left.
-    let left = !id.is_of_stage();
-    scan.tail_bytes = left && window.peek(scan.end, tail_len).await?.iter().any(|byte| *byte != 0);
+    // Behind a stage's frames lies what its use before left.
+    scan.tail_bytes =
+        !id.is_of_stage() && window.peek(scan.end, tail_len).await?.iter().any(|byte| *byte != 0);
     Ok(scan)
 }
 
 /// What frames may be sealed with.
 struct Seals<'a> {
     log: &'a LogId,
-    own: (SegmentId, FrameSeed),
-    /// The stage whose group was met last.
-    group: Option<(SegmentId, FrameSeed)>,
+    /// The file's own.
+    own: FrameSeed,
+    /// Of the stage whose group was met last.
+    group: Option<FrameSeed>,
     /// Blocks before this one were looked at for a group's beginning.
     looked_to: u64,
 }
@@ -145,9 +146,9 @@ impl Seals<'_> {
         while (self.looked_to + 1) * block_bytes <= offset {
             let at = self.looked_to * block_bytes;
             self.looked_to += 1;
-            let found = group_in(window.peek(at, BLOCK_BYTES).await?, self.log, self.own.0);
-            if let Some(stage) = found {
-                self.group = Some((stage, FrameSeed::new(self.log, stage)));
+            let block = window.peek(at, BLOCK_BYTES).await?;
+            if let Some(stage) = group_in(block, self.log, self.own.segment()) {
+                self.group = Some(FrameSeed::new(self.log, stage));
                 first_of = (at + block_bytes == offset).then_some(at);
             }
         }
@@ -213,7 +214,7 @@ impl<D: Disk> Window<'_, D> {
     async fn frame(&mut self, offset: u64, seals: &Seals<'_>) -> io::Result<Option<FrameEntry>> {
         let bytes = self.peek(offset, FRAME_HEADER_BYTES).await?;
         let mut all = seals.group.iter().chain([&seals.own]);
-        let sealed = all.find_map(|(id, seed)| Some((*id, FrameHeader::decode(bytes, seed)?)));
+        let sealed = all.find_map(|seed| Some((seed.segment(), FrameHeader::decode(bytes, seed)?)));
         let Some((sealed_for, header)) = sealed else { return Ok(None) };
         let frame = FrameEntry {
             gsn: header.gsn,

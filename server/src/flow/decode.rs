@@ -1,7 +1,5 @@
 //! Step 2: bytes to words, one command after another, as long as the connection may go on.
 
-use std::ops::Range;
-
 use ringstone_engine::{ArgBuf, Args, Error, Span};
 use ringstone_proto::resp::{Decoded, Decoder, Limits, ProtocolError};
 
@@ -31,8 +29,10 @@ struct Command {
 }
 
 impl Command {
-    fn spans(&self) -> Range<usize> {
-        self.spans_from..self.spans_to
+    /// The command's words, given what it was read from.
+    fn args<'a>(&self, bytes: &'a [u8], spans: &'a [Span]) -> Args<'a> {
+        let own = spans.get(self.spans_from..self.spans_to);
+        Args::new(bytes.get(self.start..).unwrap_or_default(), own.unwrap_or_default())
     }
 }
 
@@ -117,8 +117,7 @@ impl Shard {
                 if !may_go_on(conn, self.stopping) {
                     break;
                 }
-                let (buf, spans) = (bytes.get(command.start..), ahead.spans.get(command.spans()));
-                self.command(conn, Args::new(buf.unwrap_or_default(), spans.unwrap_or_default()));
+                self.command(conn, command.args(bytes, &ahead.spans));
                 at = command.end;
             }
             if !may_go_on(conn, self.stopping) {
@@ -199,12 +198,7 @@ impl Shard {
     fn prefetch(&self, db: usize, bytes: &[u8], ahead: &Ahead) {
         let mut hashes = [0; AHEAD_MAX];
         for (hash, command) in hashes.iter_mut().zip(&ahead.commands) {
-            let (Some(buf), Some(spans)) =
-                (bytes.get(command.start..), ahead.spans.get(command.spans()))
-            else {
-                continue;
-            };
-            let args = Args::new(buf, spans);
+            let args = command.args(bytes, &ahead.spans);
             if args.len() > 1 {
                 *hash = self.keyspace.hash(args.at(1));
                 self.keyspace.prefetch_hash(db, *hash);

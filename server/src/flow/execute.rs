@@ -233,19 +233,7 @@ impl Shard {
                     }
                     CursorPart::GoesOn(found) => {
                         let (args, carried) = (with_cursor(args.as_args(), at, 0), Some(found));
-                        let hop = Hop {
-                            origin,
-                            conn,
-                            number,
-                            db,
-                            resp3,
-                            no_touch,
-                            caller,
-                            reply_max,
-                            entry,
-                            args,
-                            carried,
-                        };
+                        let hop = Hop { args, carried, ..hop };
                         let next = self.index + 1;
                         self.commit.send_when_safe(batch, next, Msg::Hop(Box::new(hop)));
                         return self.observe();

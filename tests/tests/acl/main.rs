@@ -15,7 +15,7 @@ use ringstone_tests::server::{Home, Launch, Server};
 
 /// A server of each kind, redis-server last.
 fn all() -> Vec<(Home, Server)> {
-    [Launch::ringstone().shards(1), Launch::ringstone().shards(2), Launch::redis()]
+    Launch::all()
         .into_iter()
         .map(|launch| {
             let home = Home::new();

@@ -21,7 +21,7 @@ use ringstone_tests::server::{Home, Launch, Server};
 
 /// Ringstone with one shard and with two, and redis-server.
 fn all() -> [(Home, Server); 3] {
-    [Launch::ringstone().shards(1), Launch::ringstone().shards(2), Launch::redis()].map(|launch| {
+    Launch::all().map(|launch| {
         let home = Home::new();
         let server = launch.start(&home);
         (home, server)
@@ -261,7 +261,7 @@ fn large_requests_and_replies_are_remembered() {
 
 #[test]
 fn events_that_take_long_are_sampled() {
-    for launch in [Launch::ringstone().shards(1), Launch::ringstone().shards(2), Launch::redis()] {
+    for launch in Launch::all() {
         let home = Home::new();
         let server = launch.set("enable-debug-command", "yes").start(&home);
         let mut conn = server.conn();

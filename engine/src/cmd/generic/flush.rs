@@ -9,6 +9,17 @@ use crate::keyspace::Ctx;
 const OPCODE_FLUSHDB: Opcode = 71;
 const OPCODE_FLUSHALL: Opcode = 72;
 
+const HISTORY: &[(&str, &str)] = &[
+    ("4.0.0", "Added the `ASYNC` flushing mode modifier."),
+    ("6.2.0", "Added the `SYNC` flushing mode modifier."),
+];
+
+const MODE: Arg = Arg::one_of(
+    "async",
+    &[Arg::word("async", "ASYNC").since("4.0.0"), Arg::word("sync", "SYNC").since("6.2.0")],
+)
+.optional();
+
 /// FLUSHDB: removes all keys of the selected database.
 pub static FLUSHDB: Command = Command {
     spec: Spec {
@@ -21,15 +32,8 @@ pub static FLUSHDB: Command = Command {
         group: Group::Server,
         complexity: "O(N) where N is the number of keys in the selected database",
         summary: "Removes all keys of the selected database.",
-        history: &[
-            ("4.0.0", "Added the `ASYNC` flushing mode modifier."),
-            ("6.2.0", "Added the `SYNC` flushing mode modifier."),
-        ],
-        args: &[Arg::one_of(
-            "async",
-            &[Arg::word("async", "ASYNC").since("4.0.0"), Arg::word("sync", "SYNC").since("6.2.0")],
-        )
-        .optional()],
+        history: HISTORY,
+        args: &[MODE],
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         examples: &[
             ("SET k v", "OK"),
@@ -55,15 +59,8 @@ pub static FLUSHALL: Command = Command {
         group: Group::Server,
         complexity: "O(N) where N is the total number of keys in all databases",
         summary: "Removes all keys of all databases.",
-        history: &[
-            ("4.0.0", "Added the `ASYNC` flushing mode modifier."),
-            ("6.2.0", "Added the `SYNC` flushing mode modifier."),
-        ],
-        args: &[Arg::one_of(
-            "async",
-            &[Arg::word("async", "ASYNC").since("4.0.0"), Arg::word("sync", "SYNC").since("6.2.0")],
-        )
-        .optional()],
+        history: HISTORY,
+        args: &[MODE],
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         examples: &[("SET k v", "OK"), ("FLUSHALL ASYNC", "OK"), ("DBSIZE", "(integer) 0")],
         ..Spec::DEFAULT

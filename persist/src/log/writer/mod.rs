@@ -189,7 +189,7 @@ impl Group {
     fn seal(&mut self, log: &LogId, segment: SegmentId) {
         let bytes = self.buf.as_mut_slice();
         if let Some(stage) = &self.stage {
-            return stamp(bytes, log, stage.id, segment);
+            return stamp(bytes, log, stage.seed.segment(), segment);
         }
         let seed = FrameSeed::new(log, segment);
         for at in &self.frames {

@@ -18,8 +18,7 @@ const STAGES_MAX: u32 = 32;
 #[derive(Debug)]
 pub(super) struct Stage {
     number: u32,
-    /// The number under which it is used now.
-    pub(super) id: SegmentId,
+    /// Of the number under which it is used now.
     pub(super) seed: FrameSeed,
     /// The group's buffer is no longer its memory.
     pub(super) is_lost: bool,
@@ -87,7 +86,7 @@ impl LogWriter {
         buf.truncate(0);
         buf.extend(&stage_header(self.options.log, id, self.options.stage_bytes));
         let seed = FrameSeed::new(&self.options.log, id);
-        Some((Stage { number, id, seed, is_lost: false }, buf))
+        Some((Stage { number, seed, is_lost: false }, buf))
     }
 
     /// A group is durable in its segment: its stage is free.
@@ -95,14 +94,14 @@ impl LogWriter {
         self.stages.free.push((stage.number, buf));
     }
 
-    /// The bytes of all stages, used or not, with their numbers: what a simulated disk has in its page cache.
+    /// The bytes of all stages that groups have, with both of their numbers: what a simulated disk has in its page cache.
     #[doc(hidden)]
     pub fn stage_images(&self) -> Vec<(u32, SegmentId, &[u8])> {
         let flying = self.in_flight.iter().map(|write| (write.group.stage.as_ref(), &*write.buf));
         let queued = self.queue.iter().map(|group| (group.stage.as_ref(), &group.buf));
         flying
             .chain(queued)
-            .filter_map(|(stage, buf)| Some((stage?.number, stage?.id, buf.as_slice())))
+            .filter_map(|(stage, buf)| Some((stage?.number, stage?.seed.segment(), buf.as_slice())))
             .collect()
     }
 }
