@@ -10,5 +10,6 @@
 
 pub mod disk;
 pub mod import;
+pub mod install;
 pub mod log;
 pub mod rdb;

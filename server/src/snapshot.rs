@@ -15,7 +15,8 @@ use ringstone_engine::Args;
 use ringstone_engine::cmd::{Group, Scope};
 use ringstone_engine::serial::{Compression, RdbWriter, SnapshotWriter, crc64};
 use ringstone_persist::disk::{StdDisk, block_on};
-use ringstone_persist::log::{Base, Manifest};
+use ringstone_persist::install;
+use ringstone_persist::log::{Base, Faults, Manifest};
 use ringstone_persist::rdb::BlockEntry;
 use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 
@@ -417,10 +418,7 @@ async fn write_block(
 /// Makes the file durable under its final name.
 fn install(temporary: &Path, path: &Path) -> Result<(), String> {
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
-    std::fs::File::open(temporary).and_then(|file| file.sync_all()).map_err(fail)?;
-    std::fs::rename(temporary, path).map_err(fail)?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(fail)
+    block_on(install::install(&StdDisk, temporary, path, Faults::NONE)).map_err(fail)
 }
 
 /// Says in the MANIFEST of a log that is off that `dump.rdb` is newer: should the log be switched on in the configuration

@@ -11,14 +11,21 @@ use std::path::Path;
 
 /// A file's bytes.
 #[derive(Debug)]
-pub struct MappedFile(Option<memmap2::Mmap>);
+pub struct MappedFile(Bytes);
+
+#[derive(Debug)]
+enum Bytes {
+    Mapped(memmap2::Mmap),
+    /// What was read, or made, by other means.
+    Owned(Vec<u8>),
+}
 
 impl MappedFile {
     /// Maps the file at `path`; an empty file is an empty slice.
     pub fn open(path: &Path) -> io::Result<MappedFile> {
         let file = File::open(path)?;
         if file.metadata()?.len() == 0 {
-            return Ok(MappedFile(None));
+            return Ok(MappedFile(Bytes::Owned(Vec::new())));
         }
         // SAFETY: the mapping is private to this value and only read. Files that are loaded are complete and never
         // written in place (they are replaced by rename), which whoever runs a server on this directory keeps to;
@@ -26,12 +33,20 @@ impl MappedFile {
         let map = unsafe { memmap2::Mmap::map(&file)? };
         // Advice only: a kernel that does not know it loads as correctly.
         let _ = map.advise(memmap2::Advice::Sequential);
-        Ok(MappedFile(Some(map)))
+        Ok(MappedFile(Bytes::Mapped(map)))
+    }
+
+    /// Bytes that are in memory already, as if a file held them.
+    pub fn from_bytes(bytes: Vec<u8>) -> MappedFile {
+        MappedFile(Bytes::Owned(bytes))
     }
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
-        self.0.as_deref().unwrap_or_default()
+        match &self.0 {
+            Bytes::Mapped(map) => map,
+            Bytes::Owned(bytes) => bytes,
+        }
     }
 }
 

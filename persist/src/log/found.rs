@@ -2,11 +2,11 @@
 //!
 //! Invariant: pure; what is on the disk is not touched here.
 
-use super::SegmentId;
 use super::manifest::Manifest;
 use super::replay::Place;
 use super::report::{Location, Missing, RecoveryError, Warning};
 use super::scan::{FrameEntry, SegmentScan};
+use super::{Fault, SegmentId};
 
 /// Steps 3 and 4.
 pub(super) struct Found {
@@ -26,8 +26,9 @@ impl Found {
     pub(super) fn collect(
         manifest: &Manifest,
         scans: &[SegmentScan],
-        no_fence: bool,
     ) -> Result<Self, RecoveryError> {
+        let faults = manifest.log.faults;
+        let no_fence = faults.has(Fault::NoFence);
         let cut = manifest.cut_gsn();
         let mut all: Vec<(&FrameEntry, SegmentId, Place)> = Vec::new();
         for (at, scan) in scans.iter().enumerate() {
@@ -58,9 +59,17 @@ impl Found {
         all.dedup_by_key(|(frame, _, _)| frame.gsn);
         let witness = witness(manifest, scans, no_fence);
         let run = all.iter().zip(cut + 1..).take_while(|((f, _, _), gsn)| f.gsn == *gsn).count();
+        let (gsn, run) = match all.last() {
+            Some((last, _, _)) if faults.has(Fault::GapAccepted) => (last.gsn, all.len()),
+            _ => (cut + run as u64, run),
+        };
+        let mut places: Vec<Place> = all.iter().take(run).map(|(_, _, place)| *place).collect();
+        if faults.has(Fault::ReplayOutOfOrder) {
+            places.sort_by_key(|place| (place.segment, place.offset));
+        }
         Ok(Found {
-            gsn: cut + run as u64,
-            places: all.iter().take(run).map(|(_, _, place)| *place).collect(),
+            gsn,
+            places,
             durable_gsn: witness.map_or(0, |(durable_gsn, _)| durable_gsn),
             witness: witness.map(|(_, location)| location),
             dropped: all.len() - run,

@@ -12,7 +12,7 @@
 //!
 //! Invariant: bytes that an earlier use of a recycled segment left never validate, since their seed named another segment.
 
-use super::{LogId, SegmentId};
+use super::{Fault, LogId, SegmentId};
 
 /// Length of a frame's header in bytes.
 pub const FRAME_HEADER_BYTES: usize = 56;
@@ -134,7 +134,7 @@ impl FrameSeed {
     pub fn new(id: &LogId, segment: SegmentId) -> Self {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&id.uuid);
-        if !id.fault_seed_without_segment {
+        if !id.faults.has(Fault::SeedWithoutSegment) {
             hasher.update(&segment.shard.to_le_bytes());
             hasher.update(&segment.seq.to_le_bytes());
         }

@@ -23,6 +23,7 @@ use std::path::Path;
 
 use super::LogId;
 use crate::disk::Disk;
+use crate::install::install;
 
 /// The file's name in the log's directory.
 pub const MANIFEST_NAME: &str = "MANIFEST";
@@ -314,9 +315,8 @@ impl Manifest {
         let temporary = dir.join(TEMPORARY_NAME);
         let file = disk.create(&temporary).await?;
         disk.write_all_at(&file, self.to_text().as_bytes(), 0).await?;
-        disk.sync_data(&file).await?;
-        disk.rename(&temporary, &dir.join(MANIFEST_NAME)).await?;
-        disk.sync_dir(dir).await
+        drop(file);
+        install(disk, &temporary, &dir.join(MANIFEST_NAME), self.log.faults).await
     }
 }
 

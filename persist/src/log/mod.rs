@@ -13,6 +13,8 @@
 //! above G.
 
 mod atomic;
+pub mod batches;
+pub mod faults;
 mod found;
 pub mod frame;
 pub mod group;
@@ -26,6 +28,8 @@ pub mod stage;
 pub mod watermark;
 pub mod writer;
 
+pub use batches::{BatchId, Batches};
+pub use faults::{Fault, Faults};
 pub use frame::{FrameHeader, FrameKind};
 pub use manifest::{Base, Epoch, Manifest, ManifestError};
 pub use recovery::{RecoverOptions, Recovered, RecoveryError, RecoveryPlan, Warning, recover};
@@ -63,16 +67,14 @@ impl SyncMode {
 pub struct LogId {
     /// The random bytes.
     pub uuid: [u8; 16],
-    /// A fault for the simulator to find: checksums that do not depend on the segment, so that a recycled segment's old
-    /// frames look valid. Never set elsewhere.
-    #[doc(hidden)]
-    pub fault_seed_without_segment: bool,
+    /// Rules that the simulator has broken.
+    pub faults: Faults,
 }
 
 impl LogId {
     /// The log with these random bytes.
     pub fn new(uuid: [u8; 16]) -> Self {
-        LogId { uuid, fault_seed_without_segment: false }
+        LogId { uuid, faults: Faults::NONE }
     }
 }
 

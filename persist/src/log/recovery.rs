@@ -23,7 +23,7 @@ pub use super::report::{Location, Missing, RecoveryError, Warning};
 use super::scan::{FrameEntry, SegmentScan, scan_segment};
 use super::segment::{HeaderError, SEGMENT_HEADER_BYTES, check_header};
 use super::stage;
-use super::{LogId, SegmentId};
+use super::{Fault, Faults, LogId, SegmentId};
 use crate::disk::Disk;
 
 /// How much is copied at once when the tail is made durable.
@@ -47,24 +47,8 @@ pub struct RecoverOptions {
     /// Only find out where the log ends: what this run logs will begin with a base of its own, and nothing of it counts
     /// before [`Manifest::set_base`].
     pub pending: bool,
-    /// Faults for the simulator to find. Never set elsewhere.
-    #[doc(hidden)]
-    pub faults: RecoverFaults,
-}
-
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RecoverFaults {
-    /// Frames count whatever their epoch.
-    pub no_fence: bool,
-    /// The tail is not made durable.
-    pub no_sync: bool,
-    /// The tail is synced without being written again.
-    pub no_rewrite: bool,
-    /// Stage files are not read.
-    pub no_stages: bool,
-    /// As `LogId::fault_seed_without_segment`.
-    pub seed_without_segment: bool,
+    /// Rules that the simulator has broken.
+    pub faults: Faults,
 }
 
 impl RecoverOptions {
@@ -78,7 +62,7 @@ impl RecoverOptions {
             force_truncate: false,
             foreign_prefix: None,
             pending: false,
-            faults: RecoverFaults::default(),
+            faults: Faults::NONE,
         }
     }
 }
@@ -216,13 +200,13 @@ impl RecoveryPlan {
                 (manifest, true)
             }
         };
-        manifest.log.fault_seed_without_segment = options.faults.seed_without_segment;
+        manifest.log.faults = options.faults;
         if let Some(base) = &manifest.base
             && !names.contains(&base.file_name)
         {
             return Err(RecoveryError::BaseMissing(base.file_name.clone()));
         }
-        if !options.faults.no_stages {
+        if !options.faults.has(Fault::StagesIgnored) {
             adopt_stages(disk, dir, &manifest.log, &mut names).await?;
         }
         let mut plan = RecoveryPlan {
@@ -291,7 +275,7 @@ impl RecoveryPlan {
         let mut warnings = Vec::new();
         self.check_headers(&scans, &mut warnings)?;
         let epoch_seen = self.check_epochs(&scans, &mut warnings)?;
-        let found = Found::collect(&self.manifest, &scans, self.options.faults.no_fence)?;
+        let found = Found::collect(&self.manifest, &scans)?;
         let gsn = found.gsn;
         let missing = found.missing(&self.manifest, &scans);
         let forced = missing.is_some();
@@ -303,7 +287,7 @@ impl RecoveryPlan {
             warnings.push(Warning::Forced(missing));
         }
         found.warn(&scans, &mut warnings);
-        if !self.options.faults.no_sync {
+        if !self.options.faults.has(Fault::TailNotDurable) {
             self.make_durable(disk, &scans, &found).await?;
         }
         let epoch = if self.options.pending {
@@ -313,8 +297,10 @@ impl RecoveryPlan {
         };
         self.manifest.shards = self.options.shards;
         let dir = &self.options.dir;
-        let stored = self.manifest.store(disk, dir).await;
-        stored.map_err(|error| io_error("write MANIFEST", error))?;
+        if !self.options.faults.has(Fault::EpochNotStored) {
+            let stored = self.manifest.store(disk, dir).await;
+            stored.map_err(|error| io_error("write MANIFEST", error))?;
+        }
         self.mend_cut(disk, &scans).await?;
         self.tidy_up(disk, &mut warnings).await?;
         // On the operator's word data was given up: leave its bytes alone as long as possible.
@@ -403,7 +389,8 @@ impl RecoveryPlan {
             let failed = |error| io_error(format!("make {} durable", scan.id), error);
             let path = self.options.dir.join(scan.id.file_name());
             let file = disk.open(&path).await.map_err(failed)?;
-            while let Some(frame) = tail.next().filter(|_| !self.options.faults.no_rewrite) {
+            let rewrites = !self.options.faults.has(Fault::TailNotRewritten);
+            while let Some(frame) = tail.next().filter(|_| rewrites) {
                 // Frames that lie side by side go in one piece.
                 let mut end = frame.end();
                 while let Some(follower) = tail.next_if(|f| f.offset == end) {

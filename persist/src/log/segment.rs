@@ -11,7 +11,7 @@
 use std::io;
 use std::path::Path;
 
-use super::LogId;
+use super::{Fault, LogId};
 use crate::disk::{BLOCK_BYTES, Disk};
 
 /// Where a segment's frames begin.
@@ -125,7 +125,9 @@ pub async fn prepare_segment<D: Disk>(disk: &D, dir: &Path, job: &Preparation) -
         disk.allocate(&file, job.size_bytes).await?;
     }
     disk.write_all_at(&file, &encode_header(job), 0).await?;
-    disk.sync_all(&file).await?;
+    if !job.log.faults.has(Fault::SegmentNamedUnsynced) {
+        disk.sync_all(&file).await?;
+    }
     disk.rename(&temporary, &path).await?;
     disk.sync_dir(dir).await
 }

@@ -25,7 +25,7 @@ use std::path::Path;
 use super::segment::{
     MAGIC, SEGMENT_HEADER_BYTES, STAMP_AT, STAMP_BYTES, encode_header, fill, named_in_header,
 };
-use super::{LogId, Preparation, SegmentId, SegmentKind};
+use super::{Fault, LogId, Preparation, SegmentId, SegmentKind};
 use crate::disk::Disk;
 use crate::disk::aligned::AlignedBuf;
 
@@ -112,7 +112,7 @@ pub(super) fn group_in(block: &[u8], log: &LogId, segment: SegmentId) -> Option<
         return None;
     }
     let stage = named_in_header(block, log).filter(|id| id.is_of_stage())?;
-    let stamped = log.fault_seed_without_segment
+    let stamped = log.faults.has(Fault::SeedWithoutSegment)
         || block.get(STAMP_AT..SEGMENT_HEADER_BYTES)? == stamp_of(log, stage, segment);
     (stamped && stage.shard == segment.shard).then_some(stage)
 }
@@ -135,8 +135,10 @@ pub(super) async fn adopt<D: Disk>(
         return Ok(None);
     }
     // A segment's name promises that its header is durable.
-    disk.write_all_at(&file, &block, 0).await?;
-    disk.sync_all(&file).await?;
+    if !log.faults.has(Fault::StageAdoptedUnsynced) {
+        disk.write_all_at(&file, &block, 0).await?;
+        disk.sync_all(&file).await?;
+    }
     disk.rename(&path, &target).await?;
     Ok(Some(id))
 }

@@ -45,6 +45,11 @@ impl RdbFile {
         RdbFile::from_map(path, map)
     }
 
+    /// The same for a file's bytes that are in memory already; `path` is for messages.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<RdbFile, RdbError> {
+        RdbFile::from_map(path, MappedFile::from_bytes(bytes))
+    }
+
     pub(crate) fn from_map(path: &Path, map: MappedFile) -> Result<RdbFile, RdbError> {
         let (version, dialect) = magic(map.bytes()).map_err(|fault| fault.at(path, 0))?;
         let index = find_index(map.bytes());

@@ -247,12 +247,13 @@ impl Run<'_> {
             })
             .collect();
         let next = AtomicUsize::new(0);
+        let work = || self.work(|| spans.get(next.fetch_add(1, Ordering::Relaxed)).copied());
         thread::scope(|scope| {
-            for _ in 0..self.options.threads.clamp(1, spans.len().max(1)) {
-                scope.spawn(|| {
-                    self.work(|| spans.get(next.fetch_add(1, Ordering::Relaxed)).copied())
-                });
+            // This thread is one of them.
+            for _ in 1..self.options.threads.min(spans.len()) {
+                scope.spawn(work);
             }
+            work();
         });
         let eof_end = (self.file.bytes().len() - END_LEN + 1) as u64;
         let tail = spans.last().map_or(index.header_len, |span| span.offset + span.len);

@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicU64;
 use ringstone_engine::Keyspace;
 use ringstone_engine::serial::{RdbWriter, SnapshotWriter};
 use ringstone_persist::disk::{StdDisk, block_on};
-use ringstone_persist::log::{Base, Recovered};
+use ringstone_persist::install::install;
+use ringstone_persist::log::{Base, Faults, Recovered};
 use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 
 use super::Boot;
@@ -57,9 +58,8 @@ pub(super) fn write_first(
         blocks.extend(part.into_entries());
     }
     let (_, bytes) = tail(&header, blocks).map_err(|e| e.to_string())?;
-    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(fail)?;
-    std::fs::rename(&temporary, &path).map_err(fail)?;
-    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(fail)?;
+    file.write_all(&bytes).map_err(fail)?;
+    block_on(install(&StdDisk, &temporary, &path, Faults::NONE)).map_err(fail)?;
     let replaced = recovered.base();
     recovered.start_anew(Base { file_name, cut_gsn });
     block_on(recovered.manifest.store(&StdDisk, dir)).map_err(fail)?;

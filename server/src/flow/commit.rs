@@ -19,8 +19,8 @@ use ringstone_persist::disk::aligned::AlignedBuf;
 use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::log::writer::Ticket;
 use ringstone_persist::log::{
-    FrameKind, Health, LogWriter, SegmentId, StagePreparation, SyncMode, WriteRequest,
-    prepare_segment, prepare_stage,
+    Batches, Faults, FrameKind, Health, LogWriter, SegmentId, StagePreparation, SyncMode,
+    WriteRequest, prepare_segment, prepare_stage,
 };
 
 use super::intake::kind;
@@ -33,30 +33,12 @@ use crate::shard::Shard;
 use crate::shared::Saving;
 use crate::tx::locks::KeyHash;
 
-/// Slots of the table "which batch wrote this key last"; a collision makes a reply wait for nothing.
-const RECENT: usize = 1 << 14;
-
-/// A key's slot of that table.
-fn recent_slot(key: KeyHash) -> usize {
-    usize::try_from(key % RECENT as u64).unwrap_or(0)
-}
-
 /// A shard's log and what waits for it.
 pub struct Commit {
     log: Option<Log>,
     /// A log that begins with the next snapshot's cut.
     offered: Option<(LogWriter, PathBuf)>,
-    /// Number of the batch that is open.
-    open: BatchId,
-    /// Every batch up to this one is safe.
-    released: BatchId,
-    /// Closed batches that are not released, with their GSN.
-    closed: VecDeque<(BatchId, u64)>,
-    /// Batches may not close: a transaction over the whole shard waits for its GSN.
-    holds: u32,
-    /// Reads may see a batch that is not released.
-    tracks_reads: bool,
-    recent: Box<[BatchId]>,
+    batches: Batches,
     waiting: VecDeque<(BatchId, ConnId)>,
     messages: VecDeque<(BatchId, usize, Msg)>,
 }
@@ -76,12 +58,7 @@ impl Commit {
         let mut commit = Commit {
             log: None,
             offered: None,
-            open: 1,
-            released: 0,
-            closed: VecDeque::new(),
-            holds: 0,
-            tracks_reads: false,
-            recent: Box::new([]),
+            batches: Batches::default(),
             waiting: VecDeque::new(),
             messages: VecDeque::new(),
         };
@@ -92,8 +69,7 @@ impl Commit {
     }
 
     fn begin_log(&mut self, writer: LogWriter, dir: PathBuf, shards: usize) {
-        self.tracks_reads = shards > 1 || writer.mode() == SyncMode::Always;
-        self.recent = vec![0; RECENT].into_boxed_slice();
+        self.batches.begin(writer.mode(), shards, Faults::NONE);
         let (files, in_flight) = (Map::default(), Map::default());
         self.log = Some(Log { writer, dir, files, in_flight, is_ending: false });
     }
@@ -124,11 +100,7 @@ impl Commit {
             Some(_) | None => {}
         }
         self.log = None;
-        self.tracks_reads = false;
-        self.recent = Box::new([]);
-        self.closed.clear();
-        self.released = self.open;
-        self.open += 1;
+        self.batches.end();
         true
     }
 
@@ -144,25 +116,17 @@ impl Commit {
 
     /// Number of the open batch.
     pub fn open_batch(&self) -> BatchId {
-        self.open
+        self.batches.open()
     }
 
     /// Every batch up to this one is safe.
     pub fn released(&self) -> BatchId {
-        self.released
+        self.batches.released()
     }
 
     /// The batch that a reply about this key waits for; a write makes it the open one.
     pub fn note_key(&mut self, key: KeyHash, wrote: bool) -> BatchId {
-        if !self.tracks_reads {
-            return if wrote { self.open } else { 0 };
-        }
-        let at = recent_slot(key);
-        let Some(recent) = self.recent.get_mut(at) else { return 0 };
-        if wrote {
-            *recent = self.open;
-        }
-        if *recent > self.released { *recent } else { 0 }
+        self.batches.note_key(key, wrote)
     }
 
     /// The last batch that changed anything, for replies about the whole keyspace; 0 without a log, as nothing is waited for.
@@ -170,9 +134,9 @@ impl Commit {
         if !self.holds_replies() {
             0
         } else if !keyspace.effects.is_empty() {
-            self.open
+            self.batches.open()
         } else {
-            self.closed.back().map_or(0, |(batch, _)| *batch)
+            self.batches.last_closed().unwrap_or(0)
         }
     }
 
@@ -183,23 +147,24 @@ impl Commit {
 
     /// Looks at the connection again when more batches are safe.
     pub fn wait_for_release(&mut self, conn: ConnId) {
-        let batch = self.closed.front().map_or(self.open, |(batch, _)| *batch);
+        let next = self.batches.next_to_release();
+        let batch = next.map_or(self.batches.open(), |(batch, _)| batch);
         self.waiting.push_back((batch, conn));
     }
 
     /// Keeps batches from closing, and replies from leaving, until [`Commit::unhold`].
     pub fn hold(&mut self) {
-        self.holds += 1;
+        self.batches.hold();
     }
 
     /// Ends one [`Commit::hold`].
     pub fn unhold(&mut self) {
-        self.holds = self.holds.saturating_sub(1);
+        self.batches.unhold();
     }
 
     /// True while a transaction over the whole shard waits for its GSN.
     pub fn is_held(&self) -> bool {
-        self.holds > 0
+        self.batches.is_held()
     }
 
     /// True when writers have to wait because the disk is behind.
@@ -251,33 +216,14 @@ impl Commit {
     pub fn set_mode(&mut self, mode: SyncMode, shards: usize) {
         if let Some(log) = &mut self.log {
             log.writer.set_mode(mode);
-            self.tracks_reads = shards > 1 || mode == SyncMode::Always;
+            self.batches.set_mode(mode, shards);
         }
     }
 
     /// The GSN of another shard's transaction changed keys of this one: replies about them wait for it.
     /// With `all` any key of the shard may be changed.
     pub fn note_foreign(&mut self, gsn: u64, keys: &[KeyHash], all: bool) {
-        // GSNs of the queue must not fall, so a smaller one waits a little longer than it had to.
-        let gsn = self.closed.back().map_or(gsn, |(_, last)| gsn.max(*last));
-        let batch = self.push_closed(gsn);
-        if all {
-            self.recent.fill(batch);
-        }
-        for key in keys {
-            let at = recent_slot(*key);
-            if let Some(recent) = self.recent.get_mut(at) {
-                *recent = batch;
-            }
-        }
-    }
-
-    /// Number that the replies of a batch with this GSN wait for.
-    fn push_closed(&mut self, gsn: u64) -> BatchId {
-        let batch = self.open;
-        self.open += 1;
-        self.closed.push_back((batch, gsn));
-        batch
+        self.batches.note_foreign(gsn, keys.iter().copied(), all);
     }
 }
 
@@ -340,7 +286,7 @@ impl Shard {
             std::process::abort();
         }
         self.shared.saving.log_bytes.fetch_add(records.len() as u64 + 64, Ordering::Relaxed);
-        (self.commit.push_closed(gsn), Some(gsn))
+        (self.commit.batches.close(gsn), Some(gsn))
     }
 
     fn drive_log(&mut self) -> bool {
@@ -445,19 +391,8 @@ impl Shard {
         if let Some(log) = &commit.log {
             let marks = &self.shared.watermarks;
             marks.publish(self.index, log.writer.written_below(), log.writer.synced_below());
-            let safe = if log.writer.mode() == SyncMode::Always {
-                marks.synced()
-            } else {
-                marks.written()
-            };
-            while let Some((batch, gsn)) = commit.closed.front().copied() {
-                if gsn > safe {
-                    break;
-                }
-                commit.released = batch;
-                commit.closed.pop_front();
-            }
-            self.shared.set_waiting(self.index, !commit.closed.is_empty());
+            commit.batches.release(log.writer.mode(), marks);
+            self.shared.set_waiting(self.index, commit.batches.are_waiting());
             if self.mesh.shards() > 1 {
                 let (net, index) = (&mut self.net, self.index);
                 for peer in self.shared.waiting_peers(index) {
@@ -466,7 +401,11 @@ impl Shard {
             }
         }
         let (mut worked, mut here) = (false, Vec::new());
-        while commit.messages.front().is_some_and(|(batch, _, _)| *batch <= commit.released) {
+        while commit
+            .messages
+            .front()
+            .is_some_and(|(batch, _, _)| *batch <= commit.batches.released())
+        {
             let Some((_, to, message)) = commit.messages.pop_front() else { break };
             worked = true;
             if to == self.index {
@@ -475,7 +414,7 @@ impl Shard {
                 self.mesh.send(to, message);
             }
         }
-        while commit.waiting.front().is_some_and(|(batch, _)| *batch <= commit.released) {
+        while commit.waiting.front().is_some_and(|(batch, _)| *batch <= commit.batches.released()) {
             let Some((_, id)) = commit.waiting.pop_front() else { break };
             worked = true;
             if let Some(conn) = self.conns.get(id)
@@ -495,10 +434,10 @@ impl Shard {
         if commit.is_held() {
             return true;
         }
-        let Some((_, gsn)) = commit.closed.front() else { return false };
+        let Some((_, gsn)) = commit.batches.next_to_release() else { return false };
         match self.commit.log.as_ref().map(|log| log.writer.mode()) {
-            Some(SyncMode::Always) => self.shared.watermarks.synced() >= *gsn,
-            Some(_) => log_is_written(&self.commit) || self.shared.watermarks.written() >= *gsn,
+            Some(SyncMode::Always) => self.shared.watermarks.synced() >= gsn,
+            Some(_) => log_is_written(&self.commit) || self.shared.watermarks.written() >= gsn,
             None => false,
         }
     }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use ringstone_persist::disk::{Disk as _, block_on};
 use ringstone_persist::log::group::GroupPolicy;
 use ringstone_persist::log::{
-    Base, FrameKind, Health, LogWriter, Manifest, Preparation, Recovered, SegmentId,
-    StagePreparation, SyncMode, Watermarks, WriterOptions,
+    Base, Fault, Faults as Broken, FrameKind, Health, LogWriter, Manifest, Preparation, Recovered,
+    SegmentId, StagePreparation, SyncMode, Watermarks, WriterOptions,
 };
 
 use super::Stats;
@@ -126,7 +126,7 @@ impl World {
     fn boot(&mut self, recovered: Recovered, state: [u64; KEYS], shards: u32) -> Run {
         let mode = pick_mode(&mut self.rng);
         let mut log = recovered.manifest.log;
-        log.fault_seed_without_segment = self.mutation == Some(Mutation::RecycleWithoutReseed);
+        log.faults = self.faults();
         let shard = |shard: u32| {
             let next_seq = recovered.next_seq(shard);
             let options = WriterOptions {
@@ -134,7 +134,6 @@ impl World {
                 segment_bytes: SEGMENT_BYTES,
                 spares: 1,
                 stage_bytes: 8192,
-                fault_stage_freed_early: self.mutation == Some(Mutation::StageFreedEarly),
                 pending_bytes_max: 64 << 10,
                 policy: GroupPolicy {
                     large_bytes: 2048,
@@ -157,6 +156,18 @@ impl World {
             manifest: recovered.manifest,
             io_errors: 0,
         }
+    }
+
+    fn faults(&self) -> Broken {
+        Broken::only(match self.mutation {
+            Some(Mutation::NoFence) => Some(Fault::NoFence),
+            Some(Mutation::RecoverNoSync) => Some(Fault::TailNotDurable),
+            Some(Mutation::RecoverNoRewrite) => Some(Fault::TailNotRewritten),
+            Some(Mutation::RecoverNoStages) => Some(Fault::StagesIgnored),
+            Some(Mutation::RecycleWithoutReseed) => Some(Fault::SeedWithoutSegment),
+            Some(Mutation::StageFreedEarly) => Some(Fault::StageFreedEarly),
+            _ => None,
+        })
     }
 
     fn is(&self, mutation: Mutation) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Group, LogWriter, Ticket, WriteRequest, is_full};
 use crate::disk::BLOCK_BYTES;
 use crate::disk::aligned::AlignedBuf;
-use crate::log::SegmentId;
+use crate::log::{Fault, SegmentId};
 
 /// How often a write may end without any progress before it counts as failed.
 const IDLE_RETRIES_MAX: u32 = 16;
@@ -53,7 +53,8 @@ impl LogWriter {
         let frames_len = group.buf.len();
         group.buf.pad_to_block();
         let buf = Arc::new(std::mem::take(&mut group.buf));
-        if let Some(stage) = group.stage.as_ref().filter(|_| self.options.fault_stage_freed_early) {
+        let frees_early = self.options.log.faults.has(Fault::StageFreedEarly);
+        if let Some(stage) = group.stage.as_ref().filter(|_| frees_early) {
             self.free_stage(stage, AlignedBuf::with_capacity(group.buf.capacity()));
         }
         let ticket = self.ticket();
@@ -78,6 +79,12 @@ impl LogWriter {
     pub fn write_done(&mut self, ticket: Ticket, result: io::Result<usize>) {
         let Some(at) = self.in_flight.iter().position(|w| w.ticket == ticket) else { return };
         let Some(write) = self.in_flight.get_mut(at) else { return };
+        let faults = self.options.log.faults;
+        let accepts = match &result {
+            Ok(_) => faults.has(Fault::ShortWriteAccepted),
+            Err(_) => faults.has(Fault::WriteErrorIgnored),
+        };
+        let result = if accepts { Ok(write.buf.len()) } else { result };
         match result {
             Ok(n) if write.done + n >= write.buf.len() => {
                 let write = self.in_flight.swap_remove(at);
@@ -117,9 +124,10 @@ impl LogWriter {
 
     fn finish(&mut self, write: InFlight) {
         self.pending_bytes = self.pending_bytes.saturating_sub(write.frames_len);
+        let frees_early = self.options.log.faults.has(Fault::StageFreedEarly);
         if let Ok(buf) = Arc::try_unwrap(write.buf) {
             match &write.group.stage {
-                Some(stage) if self.options.fault_stage_freed_early || stage.is_lost => {}
+                Some(stage) if frees_early || stage.is_lost => {}
                 Some(stage) => self.free_stage(stage, buf),
                 None => self.reuse(buf),
             }

@@ -25,7 +25,7 @@ use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed, seal};
 use super::group::GroupPolicy;
 use super::segment::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES};
 use super::stage::{STAGE_BYTES, stamp};
-use super::{FrameKind, LogId, SegmentId, SyncMode};
+use super::{Fault, FrameKind, LogId, SegmentId, SyncMode};
 use crate::disk::aligned::AlignedBuf;
 use direct::InFlight;
 use segments::Segments;
@@ -74,9 +74,6 @@ pub struct WriterOptions {
     pub retry_after_ms: u64,
     /// When groups start.
     pub policy: GroupPolicy,
-    /// A fault for the simulator to find: a stage is used again before its group is durable. Never set elsewhere.
-    #[doc(hidden)]
-    pub fault_stage_freed_early: bool,
 }
 
 impl WriterOptions {
@@ -96,7 +93,6 @@ impl WriterOptions {
             stage_bytes: STAGE_BYTES,
             retry_after_ms: 1000,
             policy: GroupPolicy::default(),
-            fault_stage_freed_early: false,
         }
     }
 }
@@ -373,6 +369,14 @@ impl LogWriter {
 
     /// The lowest GSN pushed but not yet durable.
     pub fn synced_below(&self) -> Option<u64> {
+        if self.options.log.faults.has(Fault::DurableTooEarly) {
+            return self
+                .queue
+                .iter()
+                .map(|group| group.first_gsn)
+                .min()
+                .filter(|gsn| *gsn != NO_GSN);
+        }
         self.groups().map(|group| group.first_gsn).min().filter(|gsn| *gsn != NO_GSN)
     }
 

@@ -5,7 +5,7 @@ use std::io;
 
 use super::{LogWriter, WriterOptions};
 use crate::log::segment::SEGMENT_HEADER_BYTES;
-use crate::log::{LogId, Preparation, SegmentId, SegmentKind};
+use crate::log::{Fault, LogId, Preparation, SegmentId, SegmentKind};
 
 /// The segment being written.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub(super) struct Segments {
 impl Segments {
     pub(super) fn new(options: &WriterOptions) -> Self {
         let old = &options.old_segments;
+        let reuses = options.log.faults.has(Fault::OldSegmentsReused);
+        let is_free = |(_, last_gsn): &&(SegmentId, u64)| *last_gsn == 0 || reuses;
         Segments {
             log: options.log,
             shard: options.shard,
@@ -57,8 +59,8 @@ impl Segments {
             preparing: Vec::new(),
             spares: VecDeque::new(),
             current: None,
-            closed: old.iter().filter(|(_, last)| *last > 0).copied().collect(),
-            retired: old.iter().filter(|(_, last)| *last == 0).map(|(id, _)| *id).collect(),
+            closed: old.iter().filter(|segment| !is_free(segment)).copied().collect(),
+            retired: old.iter().filter(is_free).map(|(id, _)| *id).collect(),
             distrusted: Vec::new(),
             removals: Vec::new(),
             failed_at_ms: None,
@@ -209,6 +211,9 @@ impl LogWriter {
     /// [`LogWriter::retire_below`] is called with the same cut.
     pub fn first_live_seq(&self, cut: u64) -> u64 {
         let segments = &self.segments;
+        if segments.log.faults.has(Fault::FirstLiveTooHigh) {
+            return segments.next_seq;
+        }
         let closed = segments.closed.iter().filter(|(_, last)| *last > cut).map(|(id, _)| id);
         let open = segments.current.iter().map(|c| &c.id);
         let ready = segments.spares.iter().chain(segments.preparing.iter().map(|job| &job.id));
@@ -225,8 +230,9 @@ impl LogWriter {
     /// used again, and frames at or below it are durable by the base.
     pub fn retire_below(&mut self, cut: u64) {
         let closed = std::mem::take(&mut self.segments.closed);
+        let all = self.segments.log.faults.has(Fault::RetiredTooMuch);
         for (id, last_gsn) in closed {
-            if last_gsn <= cut && !self.is_in_flight(id) {
+            if (last_gsn <= cut || all) && !self.is_in_flight(id) {
                 self.segments.retire(id);
             } else {
                 self.segments.closed.push((id, last_gsn));

@@ -11,7 +11,6 @@ use ringstone_persist::log::{
 
 use super::{DIR, KEYS, SHARDS_MAX, World, dir};
 use crate::sim::disk::{Crash, Disk, Faults};
-use crate::sim::mutation::Mutation;
 use crate::sim::oracle::{Violation, Written};
 
 impl World {
@@ -78,11 +77,7 @@ impl World {
     fn recover(&mut self, shards: u32, power: bool) -> Result<(Recovered, [u64; KEYS]), Failure> {
         self.now_ms += 1000;
         let mut options = RecoverOptions::new(DIR, shards, [0x5a; 16], self.now_ms);
-        options.faults.no_fence = self.mutation == Some(Mutation::NoFence);
-        options.faults.no_sync = self.mutation == Some(Mutation::RecoverNoSync);
-        options.faults.no_rewrite = self.mutation == Some(Mutation::RecoverNoRewrite);
-        options.faults.no_stages = self.mutation == Some(Mutation::RecoverNoStages);
-        options.faults.seed_without_segment = self.mutation == Some(Mutation::RecycleWithoutReseed);
+        options.faults = self.faults();
         let disk = self.disk.clone();
         let plan = block_on(RecoveryPlan::load(&disk, &options))?;
         let mut scans = Vec::new();
