@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use ringstone_engine::Keyspace;
 use ringstone_peer::SlotMap;
-use ringstone_persist::disk::{StdDisk, block_on};
+use ringstone_persist::disk::{Disk, StdDisk, block_on};
 use ringstone_persist::log::{
     FrameKind, LogId, LogWriter, Manifest, RecoverOptions, Recovered, RecoveryError, RecoveryPlan,
     SegmentScan, SyncMode, WriterOptions, scan_segment,
@@ -29,6 +29,7 @@ use ringstone_persist::rdb::{Expired, RdbFile};
 use crate::config::Config;
 use crate::config::types::Fsync;
 pub use apply::Owners;
+pub(crate) use import::foreign_prefix;
 
 /// Everything that shards start with.
 pub struct Boot {
@@ -226,17 +227,21 @@ pub fn open_log(
     let now_ms = u64::try_from(crate::rt::clock::unix_ms()).unwrap_or(0);
     let mut options = RecoverOptions::new(&dir, shards, uuid, now_ms);
     options.force_truncate = config.force_truncate && !pending;
-    options.foreign_prefix = Some(import::foreign_prefix(config));
+    options.foreign_prefix = Some(foreign_prefix(config));
     options.pending = pending;
-    let recovered = recover(&options, slots.shards())
+    let recovered = recover(&StdDisk, &options, slots.shards())
         .map_err(|e| format!("the log in {} cannot be used: {e}", dir.display()))?;
     recovered.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(recovered)
 }
 
 /// Recovers the log's state, its segments read by `threads` threads.
-fn recover(options: &RecoverOptions, threads: usize) -> Result<Recovered, RecoveryError> {
-    let plan = block_on(RecoveryPlan::load(&StdDisk, options))?;
+pub(crate) fn recover<D: Disk + Sync>(
+    disk: &D,
+    options: &RecoverOptions,
+    threads: usize,
+) -> Result<Recovered, RecoveryError> {
+    let plan = block_on(RecoveryPlan::load(disk, options))?;
     let (segments, log) = (plan.segments().to_vec(), plan.log());
     let next = AtomicUsize::new(0);
     let scan = || {
@@ -246,7 +251,7 @@ fn recover(options: &RecoverOptions, threads: usize) -> Result<Recovered, Recove
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(id) = segments.get(at) else { return scans };
             let path = options.dir.join(id.file_name());
-            let scanned = block_on(scan_segment(&StdDisk, &path, &log, *id));
+            let scanned = block_on(scan_segment(disk, &path, &log, *id));
             let scanned =
                 scanned.map_err(|error| RecoveryError::Io { what: format!("read {id}"), error });
             scans.push((at, scanned));
@@ -266,7 +271,7 @@ fn recover(options: &RecoverOptions, threads: usize) -> Result<Recovered, Recove
         let error = std::io::Error::other("a thread that reads segments panicked");
         return Err(RecoveryError::Io { what: "read the log".to_owned(), error });
     }
-    block_on(plan.finish(&StdDisk, scans))
+    block_on(plan.finish(disk, scans))
 }
 
 /// When to sync, from `appendfsync`.
@@ -323,10 +328,13 @@ fn file_len(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |m| m.len())
 }
 
+/// The file that the process which works in a directory holds a lock on.
+pub(crate) const LOCK_NAME: &str = "ringstone.lock";
+
 /// Makes sure that no other server works in this directory; the lock goes with the process.
 pub fn lock_dir(dir: &Path) -> Result<std::fs::File, Refusal> {
     std::fs::create_dir_all(dir).map_err(|e| format!("dir {}: {e}", dir.display()))?;
-    let path = dir.join("ringstone.lock");
+    let path = dir.join(LOCK_NAME);
     let file = std::fs::File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     file.try_lock().map_err(|_| {
         format!(

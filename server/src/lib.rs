@@ -27,6 +27,7 @@ pub mod migrate;
 pub mod monitor;
 pub mod msg;
 pub mod observe;
+pub mod offline;
 pub mod pubsub;
 pub mod reactor;
 pub mod replication;

@@ -159,7 +159,7 @@ fn is_shown(entry: &Entry) -> bool {
 }
 
 /// A word in quotes, with escapes for what cannot be printed.
-fn quote(word: &[u8], out: &mut String) {
+pub(crate) fn quote(word: &[u8], out: &mut String) {
     out.push('"');
     for byte in word {
         match byte {

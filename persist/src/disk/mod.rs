@@ -5,6 +5,7 @@
 
 pub mod aligned;
 pub mod map;
+pub mod overlay;
 mod std_disk;
 
 use std::future::Future;

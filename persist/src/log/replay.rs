@@ -32,6 +32,12 @@ pub struct Frame<'a> {
     pub gsn: u64,
     /// Wall clock when it was made, in milliseconds since 1970.
     pub wall_ms: u64,
+    /// All that its header says.
+    pub header: FrameHeader,
+    /// The segment in which it stands.
+    pub segment: SegmentId,
+    /// The offset of its header there, in bytes.
+    pub offset: u64,
     /// Effect records, for [`ringstone_engine::effect::Records`].
     pub records: &'a [u8],
 }
@@ -79,6 +85,7 @@ impl<'a, D: Disk> Replay<'a, D> {
         }
         let Some(cursor) = self.open.get_mut(&place.segment) else { return Ok(None) };
         let header = cursor.read(disk, &place, &mut self.payload).await?;
+        let segment = cursor.id;
         let left = self.left.entry(place.segment).or_insert(1);
         *left -= 1;
         if *left == 0 {
@@ -89,6 +96,9 @@ impl<'a, D: Disk> Replay<'a, D> {
             shard: header.shard,
             gsn: header.gsn,
             wall_ms: header.wall_ms,
+            header,
+            segment,
+            offset: place.offset,
             records: &self.payload,
         }))
     }

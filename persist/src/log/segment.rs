@@ -188,6 +188,12 @@ pub(super) fn named_in_header(bytes: &[u8], log: &LogId) -> Option<SegmentId> {
     (seq < u64::MAX && check_header(bytes, log, id).is_ok()).then_some(id)
 }
 
+/// The log and the segment that a first block names, if its checksum is right: for whoever has a file and no MANIFEST.
+pub fn header_of(bytes: &[u8]) -> Option<(LogId, SegmentId)> {
+    let log = LogId::new(bytes.get(24..40)?.try_into().ok()?);
+    named_in_header(bytes, &log).map(|id| (log, id))
+}
+
 /// Verifies a segment's first block; gives its kind and the size in bytes that it was made with.
 pub fn check_header(
     bytes: &[u8],

@@ -68,7 +68,7 @@ pub(super) fn import(
 }
 
 /// What the names of Redis's append-only files begin with.
-pub(super) fn foreign_prefix(config: &Config) -> String {
+pub(crate) fn foreign_prefix(config: &Config) -> String {
     format!("{}.", config.appendfilename.display())
 }
 

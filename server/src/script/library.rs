@@ -311,6 +311,16 @@ fn read_payload(payload: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     Ok(codes)
 }
 
+/// The command that a record about libraries stands for.
+pub(crate) fn replayed_name(opcode: Opcode) -> Option<&'static str> {
+    match opcode {
+        OPCODE_LOAD => Some("function|load"),
+        OPCODE_DELETE => Some("function|delete"),
+        OPCODE_FLUSH => Some("function|flush"),
+        _ => None,
+    }
+}
+
 /// Repeats a change that a log says, on the texts of libraries; false when the record is of something else.
 pub fn replay(codes: &mut Vec<Vec<u8>>, record: &RawRecord<'_>) -> bool {
     let argument = record.first_arg().unwrap_or_default();

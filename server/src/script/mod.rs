@@ -24,6 +24,7 @@ mod turn;
 
 pub use cache::{Cache, Known, Script};
 pub(crate) use held::run_in;
+pub(crate) use library::replayed_name;
 pub use library::{Libraries, Library, LibraryChange, Policy, replay};
 pub use program::{Program, What};
 pub use running::{Running, RunningList};
