@@ -149,6 +149,7 @@ fn payload(plan: &Payload, id: &LogId, segment: SegmentId) -> (FrameKind, Vec<u8
 
 fn header(kind: FrameKind, gsn: u64, durable_gsn: u64, shard: u32, payload: &[u8]) -> FrameHeader {
     FrameHeader {
+        key: 0,
         kind,
         payload_crc: crc32fast::hash(payload),
         payload_len: payload.len() as u64,

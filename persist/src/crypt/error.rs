@@ -58,6 +58,24 @@ pub enum CryptError {
         /// Where.
         offset: u64,
     },
+    /// A frame of a log that is not what was sealed.
+    #[error(
+        "the frame at {0} does not authenticate; the file was changed or damaged: restore it from a backup"
+    )]
+    Frame(String),
+    /// A frame of a log whose data key is not in MANIFEST.
+    #[error(
+        "the frame at {what} is encrypted with data key {number} of epoch {epoch}, which MANIFEST does not name: it is of another \
+         log, or MANIFEST is an old one; restore the files that belong together"
+    )]
+    NoDataKey {
+        /// The frame's place.
+        what: String,
+        /// Its epoch.
+        epoch: u32,
+        /// The number of its data key in the epoch.
+        number: u16,
+    },
     /// Not laid out as a sealed file.
     #[error("{what}: {why}; the file was cut, changed or damaged: restore it from a backup")]
     Layout {

@@ -118,6 +118,11 @@ impl Keyring {
         self.wrap(&*self.open(wrapped, context, what)?, context, what)
     }
 
+    /// An error when this master key of `what` is not known.
+    pub fn check_known(&self, id: KeyId, what: &str) -> Result<(), CryptError> {
+        self.known_or_error(id, what).map(|_| ())
+    }
+
     /// A MAC under the active key; `None` when no key is known.
     pub fn mac(&self, bytes: &[u8]) -> Option<(KeyId, [u8; 32])> {
         let key = self.keys().first()?;

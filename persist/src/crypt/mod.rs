@@ -22,4 +22,4 @@ pub use data::{DataKey, TAG_BYTES, WRAPPED_BYTES, WrappedKey};
 pub use error::CryptError;
 pub use key::{KeyId, KeyTextError};
 pub use keyring::Keyring;
-pub use sealed_file::{SealedFile, is_sealed, open_bytes, sealed_with};
+pub use sealed_file::{SealedFile, is_sealed, open_bytes, sealed_block_with, sealed_with};

@@ -89,7 +89,12 @@ pub fn is_sealed(bytes: &[u8]) -> bool {
 pub fn sealed_with(path: &Path) -> io::Result<Option<([u8; 16], KeyId)>> {
     let mut block = Vec::with_capacity(BLOCK_BYTES);
     File::open(path)?.take(BLOCK_BYTES as u64).read_to_end(&mut block)?;
-    Ok(Header::decode(&block).ok().map(|header| (header.id, header.wrapped.id)))
+    Ok(sealed_block_with(&block))
+}
+
+/// The same, given the first block.
+pub fn sealed_block_with(block: &[u8]) -> Option<([u8; 16], KeyId)> {
+    Header::decode(block).ok().map(|header| (header.id, header.wrapped.id))
 }
 
 /// The content of a whole sealed file.

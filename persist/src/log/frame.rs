@@ -1,14 +1,15 @@
 //! One frame: a batch of effect records, or a whole transaction, under one GSN.
 //!
 //! ```text
-//!   0 magic "RFRM"    4 version u8   5 kind u8   6 zero u16    8 header_crc u32   12 payload_crc u32
+//!   0 magic "RFRM"    4 version u8   5 kind u8   6 key u16     8 header_crc u32   12 payload_crc u32
 //!  16 payload_len u64                            24 shard u32  28 epoch u32
 //!  32 gsn u64                                    40 durable_gsn u64
 //!  48 wall_ms u64                                56 payload: effect records
 //! ```
 //!
 //! All numbers are little-endian. `header_crc` covers bytes 0..8 and 12..56 and is seeded with the log's uuid, the
-//! segment and the epoch; through `payload_crc` it vouches for the payload as well.
+//! segment and the epoch; through `payload_crc` it vouches for the payload as well. `key` is 0, or the number of the data key of
+//! the epoch that the payload is sealed with ([`super::seal`]).
 //!
 //! Invariant: bytes that an earlier use of a recycled segment left never validate, since their seed named another segment.
 
@@ -53,6 +54,8 @@ impl FrameKind {
 pub struct FrameHeader {
     /// What it holds.
     pub kind: FrameKind,
+    /// The data key of the epoch that the payload is sealed with; 0: the payload is in clear.
+    pub key: u16,
     /// CRC-32 of the payload.
     pub payload_crc: u32,
     /// Length of the payload in bytes.
@@ -81,7 +84,8 @@ impl FrameHeader {
             at += bytes.len();
         };
         put(&FRAME_MAGIC);
-        put(&[FRAME_VERSION, self.kind as u8, 0, 0]);
+        put(&[FRAME_VERSION, self.kind as u8]);
+        put(&self.key.to_le_bytes());
         put(&[0; 4]);
         put(&self.payload_crc.to_le_bytes());
         put(&self.payload_len.to_le_bytes());
@@ -99,8 +103,8 @@ impl FrameHeader {
         if bytes.get(..4) != Some(&FRAME_MAGIC[..]) {
             return None;
         }
-        let [version, kind, zero_0, zero_1] = bytes_at(bytes, 4);
-        if version != FRAME_VERSION || zero_0 != 0 || zero_1 != 0 {
+        let [version, kind] = bytes_at(bytes, 4);
+        if version != FRAME_VERSION {
             return None;
         }
         let epoch = u32::from_le_bytes(bytes_at(bytes, 28));
@@ -111,6 +115,7 @@ impl FrameHeader {
         }
         Some(FrameHeader {
             kind: FrameKind::from_byte(kind)?,
+            key: u16::from_le_bytes(bytes_at(bytes, 6)),
             payload_crc: u32::from_le_bytes(bytes_at(bytes, 12)),
             payload_len: u64::from_le_bytes(bytes_at(bytes, 16)),
             shard: u32::from_le_bytes(bytes_at(bytes, 24)),
@@ -175,6 +180,7 @@ mod tests {
     fn header() -> FrameHeader {
         FrameHeader {
             kind: FrameKind::Transaction,
+            key: 0,
             payload_crc: 0xdead_beef,
             payload_len: 77,
             shard: 3,

@@ -10,6 +10,10 @@
 //!   first-live 0 7                   shard, number of its first segment that matters
 //!   pending 4                        an epoch that begins with a base that is still being written
 //!   superseded                       a snapshot was saved while this log was off: dump.rdb is newer
+//!   sealed 101                       frames from this GSN on are encrypted; see [`super::seal`]
+//!   data-key 3 1 5a4a4dd0581c80ef <120 hex digits>    epoch, number, master key, wrapped key
+//!   base-id <32 hex digits>          the base is this sealed file
+//!   mac 5a4a4dd0581c80ef <64 hex digits>              of all bytes before this line
 //!   crc32 89abcdef                   of all bytes before this line
 //! ```
 //!
@@ -22,6 +26,7 @@ use std::io;
 use std::path::Path;
 
 use super::LogId;
+use super::seal::Seals;
 use crate::disk::Disk;
 use crate::install::install;
 
@@ -71,6 +76,8 @@ pub struct Manifest {
     pub pending: Option<u32>,
     /// A snapshot was saved while the log was off, so that the log is older than `dump.rdb`.
     pub is_superseded: bool,
+    /// What is encrypted, and with which keys.
+    pub seals: Seals,
 }
 
 /// Why a MANIFEST cannot be used.
@@ -102,6 +109,7 @@ impl Manifest {
             first_live,
             pending: None,
             is_superseded: false,
+            seals: Seals::default(),
         }
     }
 
@@ -131,6 +139,7 @@ impl Manifest {
         let number = self.unused_epoch(seen);
         self.pending = None;
         self.drop_old_epochs();
+        self.drop_old_keys();
         self.epochs.push(Epoch { number, first_gsn: last_gsn + 1, last_gsn: None });
         number
     }
@@ -162,23 +171,31 @@ impl Manifest {
     }
 
     /// A new base with its cut, and each shard's [`super::LogWriter::first_live_seq`] for that cut. A pending epoch begins
-    /// with it.
+    /// with it. Where the base is a sealed file, [`Seals::base_id`] is to be set after this.
     pub fn set_base(&mut self, base: Base, first_live: impl IntoIterator<Item = (u32, u64)>) {
         if let Some(number) = self.pending.take() {
             self.epochs.push(Epoch { number, first_gsn: base.cut_gsn, last_gsn: None });
         }
         self.is_superseded = false;
+        self.seals.base_id = None;
         self.base = Some(base);
         self.first_live.extend(first_live);
         let last = self.epochs.pop();
         self.drop_old_epochs();
         self.epochs.extend(last);
+        self.drop_old_keys();
     }
 
     fn drop_old_epochs(&mut self) {
         let cut = self.cut_gsn();
         let needed = |e: &Epoch| e.last_gsn.is_none_or(|last| last > cut && last >= e.first_gsn);
         self.epochs.retain(needed);
+    }
+
+    fn drop_old_keys(&mut self) {
+        let (epochs, pending) = (&self.epochs, self.pending);
+        let needed = |number| pending == Some(number) || epochs.iter().any(|e| e.number == number);
+        self.seals.retain_epochs(needed);
     }
 
     /// The text.
@@ -207,6 +224,7 @@ impl Manifest {
         if self.is_superseded {
             line(format_args!("superseded\n"));
         }
+        self.seals.write_lines(&mut out);
         let crc = crc32fast::hash(out.as_bytes());
         let _ = writeln!(out, "crc32 {crc:08x}");
         out
@@ -235,7 +253,13 @@ impl Manifest {
         for (at, line) in body.lines().enumerate().skip(1) {
             let words: Vec<&str> = line.split(' ').collect();
             has_uuid |= words.first() == Some(&"uuid");
-            manifest.parse_line(&words).map_err(|reason| fail(at + 1, &reason))?;
+            let sealing = manifest.seals.parse_line(&words);
+            let parsed = sealing.unwrap_or_else(|| manifest.parse_line(&words));
+            parsed.map_err(|reason| fail(at + 1, &reason))?;
+        }
+        if let Some(mac) = &mut manifest.seals.mac {
+            let before = body.trim_end_matches('\n').rfind('\n').map_or(0, |at| at + 1);
+            mac.covered = body.get(..before).unwrap_or_default().to_owned();
         }
         if !has_uuid || manifest.shards == 0 || manifest.epochs.is_empty() {
             return Err(fail(lines.len(), "`uuid`, `shards` or `epoch` is missing"));
@@ -312,6 +336,9 @@ impl Manifest {
 
     /// Replaces the file. When this returns `Ok`, the new content is durable; on an error either content may be found.
     pub async fn store<D: Disk>(&self, disk: &D, dir: &Path) -> io::Result<()> {
+        if self.seals.is_sealed() && self.seals.keyring.active().is_none() {
+            return Err(io::Error::other("MANIFEST has a MAC, and there is no key to make one"));
+        }
         let temporary = dir.join(TEMPORARY_NAME);
         let file = disk.create(&temporary).await?;
         disk.write_all_at(&file, self.to_text().as_bytes(), 0).await?;
@@ -321,7 +348,7 @@ impl Manifest {
 }
 
 /// A number without sign or leading zeros.
-fn number<N: TryFrom<u64>>(word: &str) -> Result<N, String> {
+pub(super) fn number<N: TryFrom<u64>>(word: &str) -> Result<N, String> {
     let value: u64 = word.parse().map_err(|_| format!("`{word}` is not a number"))?;
     let large = || format!("`{word}` is too large");
     if value > NUMBER_MAX {
@@ -330,7 +357,7 @@ fn number<N: TryFrom<u64>>(word: &str) -> Result<N, String> {
     N::try_from(value).map_err(|_| large())
 }
 
-fn parse_uuid(hex: &str) -> Option<[u8; 16]> {
+pub(super) fn parse_uuid(hex: &str) -> Option<[u8; 16]> {
     let mut uuid = [0; 16];
     if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;

@@ -21,9 +21,11 @@ use super::manifest::{Base, MANIFEST_NAME, Manifest};
 use super::replay::{Place, Replay};
 pub use super::report::{Location, Missing, RecoveryError, Warning};
 use super::scan::{FrameEntry, SegmentScan, scan_segment};
+use super::seal::{FrameCipher, FrameOpener, check_base, check_frames};
 use super::segment::{HeaderError, SEGMENT_HEADER_BYTES, check_header};
 use super::stage;
 use super::{Fault, Faults, LogId, SegmentId};
+use crate::crypt::Keyring;
 use crate::disk::Disk;
 
 /// How much is copied at once when the tail is made durable.
@@ -47,6 +49,8 @@ pub struct RecoverOptions {
     /// Only find out where the log ends: what this run logs will begin with a base of its own, and nothing of it counts
     /// before [`Manifest::set_base`].
     pub pending: bool,
+    /// Opens what is encrypted; says whether what is written is to be.
+    pub keyring: Keyring,
     /// Rules that the simulator has broken.
     pub faults: Faults,
 }
@@ -62,6 +66,7 @@ impl RecoverOptions {
             force_truncate: false,
             foreign_prefix: None,
             pending: false,
+            keyring: Keyring::default(),
             faults: Faults::NONE,
         }
     }
@@ -88,6 +93,9 @@ pub struct Recovered {
     pub is_new: bool,
     /// What an operator should hear.
     pub warnings: Vec<Warning>,
+    /// Seals the frames of this run's writers, where they are to be sealed.
+    pub cipher: Option<FrameCipher>,
+    pub(super) opener: FrameOpener,
     pub(super) dir: PathBuf,
     pub(super) segments: Vec<SegmentSummary>,
     /// Where the frames from the cut's on are.
@@ -163,6 +171,7 @@ pub async fn recover<D: Disk>(
 pub struct RecoveryPlan {
     options: RecoverOptions,
     manifest: Manifest,
+    opener: FrameOpener,
     is_new: bool,
     segments: Vec<SegmentId>,
     /// Segments that MANIFEST says do not matter any more.
@@ -200,12 +209,14 @@ impl RecoveryPlan {
                 (manifest, true)
             }
         };
+        let opener = manifest.unlock(&options.keyring)?;
         manifest.log.faults = options.faults;
         if let Some(base) = &manifest.base
             && !names.contains(&base.file_name)
         {
             return Err(RecoveryError::BaseMissing(base.file_name.clone()));
         }
+        check_base(disk, dir, &manifest, &options.keyring).await?;
         if !options.faults.has(Fault::StagesIgnored) {
             adopt_stages(disk, dir, &manifest.log, &mut names).await?;
         }
@@ -213,6 +224,7 @@ impl RecoveryPlan {
             options: options.clone(),
             next_seq: manifest.first_live.iter().map(|(s, n)| (*s, (*n).max(1))).collect(),
             manifest,
+            opener,
             is_new,
             segments: Vec::new(),
             retired: Vec::new(),
@@ -277,6 +289,7 @@ impl RecoveryPlan {
         let epoch_seen = self.check_epochs(&scans, &mut warnings)?;
         let found = Found::collect(&self.manifest, &scans)?;
         let gsn = found.gsn;
+        check_frames(&self.manifest, &self.opener, &scans, gsn)?;
         let missing = found.missing(&self.manifest, &scans);
         let forced = missing.is_some();
         if let Some(missing) = missing {
@@ -295,6 +308,7 @@ impl RecoveryPlan {
         } else {
             self.manifest.next_epoch(gsn, epoch_seen)
         };
+        let cipher = self.manifest.seal_epoch(epoch, gsn)?;
         self.manifest.shards = self.options.shards;
         let dir = &self.options.dir;
         if !self.options.faults.has(Fault::EpochNotStored) {
@@ -317,6 +331,8 @@ impl RecoveryPlan {
             epoch,
             is_new: self.is_new,
             warnings,
+            cipher,
+            opener: self.opener,
             segments: segments.collect(),
             places: found.places,
             next_seq: self.next_seq,

@@ -7,6 +7,7 @@ use std::io;
 
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed};
 use super::recovery::Recovered;
+use super::report::Location;
 use super::{FrameKind, LogId, SegmentId};
 use crate::disk::Disk;
 
@@ -86,6 +87,9 @@ impl<'a, D: Disk> Replay<'a, D> {
         let Some(cursor) = self.open.get_mut(&place.segment) else { return Ok(None) };
         let header = cursor.read(disk, &place, &mut self.payload).await?;
         let segment = cursor.id;
+        let location = Location { segment: segment, offset: place.offset };
+        let opened = self.recovered.opener.open(&header, &mut self.payload, &location);
+        opened.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let left = self.left.entry(place.segment).or_insert(1);
         *left -= 1;
         if *left == 0 {

@@ -6,6 +6,7 @@ use std::io;
 use super::SegmentId;
 use super::manifest::ManifestError;
 use super::segment::HeaderError;
+use crate::crypt::CryptError;
 
 /// A byte of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,23 @@ pub enum RecoveryError {
     /// There are files of a log, but no MANIFEST.
     #[error("there is {0} but no MANIFEST; restore it, or move the directory away to begin anew")]
     ManifestMissing(String),
+    /// Something encrypted that cannot be opened.
+    #[error(transparent)]
+    Crypt(#[from] CryptError),
+    /// A file that is not the sealed one that MANIFEST means.
+    #[error("{0} is not the encrypted file that MANIFEST names as base snapshot; restore it")]
+    OtherBase(String),
+    /// A frame in clear where MANIFEST says that all are encrypted.
+    #[error(
+        "the frame at {location} is not encrypted, though MANIFEST says that all from GSN {from} on are: somebody else wrote \
+         it; restore the file"
+    )]
+    NotSealed {
+        /// The frame.
+        location: Location,
+        /// From which GSN on all are.
+        from: u64,
+    },
     /// The base snapshot is gone.
     #[error("MANIFEST names {0} as base snapshot, which is missing")]
     BaseMissing(String),

@@ -30,6 +30,8 @@ pub struct FrameEntry {
     pub payload_crc: u32,
     /// The epoch in which it was written.
     pub epoch: u32,
+    /// The data key of the epoch that its payload is sealed with; 0: none.
+    pub key: u16,
     /// The segment that it is sealed for: the file's own, or a stage's number.
     pub sealed_for: SegmentId,
 }
@@ -223,6 +225,7 @@ impl<D: Disk> Window<'_, D> {
             payload_len: header.payload_len,
             payload_crc: header.payload_crc,
             epoch: header.epoch,
+            key: header.key,
             sealed_for,
         };
         if header.shard != sealed_for.shard || frame.end() > self.len {

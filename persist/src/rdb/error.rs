@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ringstone_engine::serial::{LoadError, LoadFault};
 
+use crate::crypt::CryptError;
+
 use super::opcode::{REDIS_VERSION_MAX, VALKEY_VERSION};
 
 /// A file that cannot be loaded. `Display` names the file, the byte and the way out.
@@ -26,6 +28,12 @@ pub enum RdbFault {
     /// The operating system refused.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
+    /// Encrypted, and it cannot be opened.
+    #[error("{0}")]
+    Crypt(#[from] CryptError),
+    /// Encrypted, and not written by all shards as a file with an index.
+    #[error("its encrypted content has no index of blocks")]
+    NoIndex,
     /// Neither `REDIS` nor `VALKEY` and a version.
     #[error("not an RDB file")]
     NotRdb,
@@ -101,7 +109,9 @@ impl RdbFault {
             }
             RdbFault::NoSuchDb { .. } => "raise `databases` and start again".to_owned(),
             RdbFault::Stopped(_) => "see the message before".to_owned(),
+            RdbFault::Crypt(_) => "see docs/encryption.md".to_owned(),
             RdbFault::Truncated
+            | RdbFault::NoIndex
             | RdbFault::Checksum { .. }
             | RdbFault::UnknownOpcode(_)
             | RdbFault::Value { .. }

@@ -140,7 +140,7 @@ impl RdbFile {
         sink: &dyn Sink,
     ) -> Result<Summary, RdbError> {
         let summary = self.load_prefix(options, shard_of, sink)?;
-        let trailing = (self.bytes().len() as u64).saturating_sub(summary.end_offset);
+        let trailing = self.len().saturating_sub(summary.end_offset);
         if trailing > 0 {
             return Err(RdbFault::Trailing(trailing).at(self.path(), summary.end_offset));
         }
@@ -185,7 +185,8 @@ impl RdbFile {
         if !self.has_crc() {
             return Ok(end);
         }
-        let Some(stored) = self.slice(end, None).first_chunk::<8>() else {
+        let stored = self.slice(end, size_of::<u64>() as u64)?;
+        let Some(stored) = stored.first_chunk::<8>() else {
             return Err(RdbFault::Truncated.at(self.path(), end));
         };
         let expected = u64::from_le_bytes(*stored);
@@ -255,16 +256,17 @@ impl Run<'_> {
             }
             work();
         });
-        let eof_end = (self.file.bytes().len() - END_LEN + 1) as u64;
+        let eof_end = self.file.len() - (END_LEN as u64) + 1;
         let tail = spans.last().map_or(index.header_len, |span| span.offset + span.len);
-        self.sum(0, index.header_len);
-        self.sum(tail, eof_end - tail);
+        self.sum(0, index.header_len)?;
+        self.sum(tail, eof_end - tail)?;
         Ok(eof_end)
     }
 
     /// What the header says.
     fn notes(&self, span: &Span, summary: &mut Summary) -> Result<(), RdbError> {
-        let mut scanner = self.file.scanner_of(span);
+        let bytes = self.file.slice(span.offset, span.len)?;
+        let mut scanner = self.file.scanner_of(&bytes, span.db);
         while !scanner.is_at_end() {
             match scanner.item().map_err(|error| self.error(span.offset, error))? {
                 Item::Entry(_) | Item::End => {
@@ -284,7 +286,7 @@ impl Run<'_> {
         let (sender, receiver) = mpsc::sync_channel::<Span>(SPANS_QUEUED_MAX);
         let receiver = Mutex::new(receiver);
         let next = || receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
-        self.sum(0, MAGIC_LEN as u64);
+        self.sum(0, MAGIC_LEN as u64)?;
         thread::scope(|scope| {
             for _ in 0..self.options.threads.max(1) {
                 scope.spawn(|| self.work(next));
@@ -295,7 +297,8 @@ impl Run<'_> {
 
     fn cut(&self, summary: &mut Summary, spans: mpsc::SyncSender<Span>) -> Result<u64, RdbError> {
         let base = MAGIC_LEN as u64;
-        let mut scanner = self.file.scanner();
+        let bytes = self.file.slice(base, u64::MAX)?;
+        let mut scanner = self.file.scanner_of(&bytes, 0);
         let (mut start, mut db) = (0, 0);
         loop {
             let item = match scanner.item() {
@@ -357,14 +360,14 @@ impl Run<'_> {
     }
 
     fn load_span(&self, span: &Span, router: &mut Router<'_, '_>) -> Result<u64, RdbError> {
-        let bytes = self.file.slice(span.offset, Some(span.len));
-        let found = crc64::checksum(bytes);
+        let bytes = self.file.slice(span.offset, span.len)?;
+        let found = crc64::checksum(&bytes);
         if let Some(expected) = span.crc64
             && expected != found
         {
             return Err(RdbFault::Checksum { expected, found }.at(self.file.path(), span.offset));
         }
-        let mut scanner: Scanner<'_> = self.file.scanner_of(span);
+        let mut scanner: Scanner<'_> = self.file.scanner_of(&bytes, span.db);
         while !scanner.is_at_end() {
             let at = scanner.at();
             match scanner.item().map_err(|error| self.error(span.offset, error))? {
@@ -383,10 +386,11 @@ impl Run<'_> {
         Ok(found)
     }
 
-    fn sum(&self, offset: u64, len: u64) {
-        let crc64 = crc64::checksum(self.file.slice(offset, Some(len)));
+    fn sum(&self, offset: u64, len: u64) -> Result<(), RdbError> {
+        let crc64 = crc64::checksum(&self.file.slice(offset, len)?);
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         done.parts.push(Part { offset, len, crc64 });
+        Ok(())
     }
 
     fn error(&self, base: u64, error: ScanError) -> RdbError {

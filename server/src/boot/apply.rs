@@ -168,7 +168,7 @@ impl Owners {
     /// Loads an RDB file.
     pub fn load(&mut self, file: &RdbFile, expired: Expired) -> Result<Summary, String> {
         let summary = self.load_prefix(file, expired)?;
-        let trailing = (file.bytes().len() as u64).saturating_sub(summary.end_offset);
+        let trailing = file.len().saturating_sub(summary.end_offset);
         if trailing > 0 {
             return Err(format!(
                 "{}: {trailing} bytes follow the end of the RDB data (at byte {})",

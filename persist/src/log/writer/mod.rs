@@ -25,7 +25,8 @@ use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed, seal};
 use super::group::GroupPolicy;
 use super::segment::{SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES};
 use super::stage::{STAGE_BYTES, stamp};
-use super::{Fault, FrameKind, LogId, SegmentId, SyncMode};
+use super::{Fault, FrameCipher, FrameKind, LogId, SegmentId, SyncMode};
+use crate::crypt::CryptError;
 use crate::disk::aligned::AlignedBuf;
 use direct::InFlight;
 use segments::Segments;
@@ -74,6 +75,8 @@ pub struct WriterOptions {
     pub retry_after_ms: u64,
     /// When groups start.
     pub policy: GroupPolicy,
+    /// Seals frames. Then files of earlier runs, which may hold what is in clear, are not used again.
+    pub cipher: Option<FrameCipher>,
 }
 
 impl WriterOptions {
@@ -93,6 +96,7 @@ impl WriterOptions {
             stage_bytes: STAGE_BYTES,
             retry_after_ms: 1000,
             policy: GroupPolicy::default(),
+            cipher: None,
         }
     }
 }
@@ -109,7 +113,7 @@ pub enum Health {
 }
 
 /// Why a frame was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PushError {
     /// The GSN is not above the one before.
     #[error("GSN {gsn} follows {last} in one shard's log")]
@@ -122,6 +126,9 @@ pub enum PushError {
     /// The records are too long.
     #[error("a frame of {0} bytes is too long")]
     TooLong(usize),
+    /// It cannot be encrypted.
+    #[error(transparent)]
+    Crypt(#[from] CryptError),
 }
 
 /// Identifies a write that is under way.
@@ -217,6 +224,8 @@ pub struct LogWriter {
     rotate_next: bool,
     segments: Segments,
     pool: Vec<AlignedBuf>,
+    /// Where a frame is sealed, kept for the next one.
+    sealed: Vec<u8>,
     stages: Stages,
     in_flight: Vec<InFlight>,
     resubmit: VecDeque<Ticket>,
@@ -245,6 +254,7 @@ impl LogWriter {
             queue: VecDeque::new(),
             rotate_next: false,
             pool: Vec::new(),
+            sealed: Vec::new(),
             stages: Stages::default(),
             in_flight: Vec::new(),
             resubmit: VecDeque::new(),
@@ -271,7 +281,7 @@ impl LogWriter {
         if records.len() > PAYLOAD_BYTES_MAX {
             return Err(PushError::TooLong(records.len()));
         }
-        self.append(gsn, wall_ms, durable_gsn, kind, records);
+        self.append(gsn, wall_ms, durable_gsn, kind, records)?;
         self.last_gsn = gsn;
         Ok(())
     }
@@ -284,7 +294,8 @@ impl LogWriter {
         let due = self.now_ms.saturating_sub(self.marked_at_ms) >= MARK_INTERVAL_MS;
         if idle && due && synced > self.told_durable_gsn {
             self.marked_at_ms = self.now_ms;
-            self.append(0, wall_ms, synced, FrameKind::Mark, &[]);
+            // Nothing is sealed here that could be refused.
+            let _marked = self.append(0, wall_ms, synced, FrameKind::Mark, &[]);
         }
     }
 
@@ -295,10 +306,11 @@ impl LogWriter {
         durable_gsn: u64,
         kind: FrameKind,
         records: &[u8],
-    ) {
-        let header = FrameHeader {
+    ) -> Result<(), CryptError> {
+        let mut header = FrameHeader {
             kind,
-            payload_crc: crc32fast::hash(records),
+            key: 0,
+            payload_crc: 0,
             payload_len: records.len() as u64,
             shard: self.options.shard,
             epoch: self.options.epoch,
@@ -306,7 +318,19 @@ impl LogWriter {
             durable_gsn,
             wall_ms,
         };
-        let len = FRAME_HEADER_BYTES + records.len();
+        // What goes into a stage is on the disk for whoever looks: it is sealed before.
+        let mut sealed = std::mem::take(&mut self.sealed);
+        let payload = match self.options.cipher.as_ref().filter(|_| gsn > 0) {
+            Some(cipher) => {
+                cipher.seal(&mut header, records, &mut sealed)?;
+                &*sealed
+            }
+            None => {
+                header.payload_crc = crc32fast::hash(records);
+                records
+            }
+        };
+        let len = FRAME_HEADER_BYTES + payload.len();
         let group = self.gathering(len);
         let mut header = header.encode();
         match &group.stage {
@@ -314,13 +338,22 @@ impl LogWriter {
             None => group.frames.push(group.buf.len()),
         }
         group.buf.extend(&header);
-        group.buf.extend(records);
+        group.buf.extend(payload);
         if gsn > 0 {
             group.first_gsn = group.first_gsn.min(gsn);
             group.last_gsn = gsn;
         }
         self.told_durable_gsn = self.told_durable_gsn.max(durable_gsn);
         self.pending_bytes += len;
+        if sealed.capacity() <= POOL_BYTES_MAX {
+            self.sealed = sealed;
+        }
+        Ok(())
+    }
+
+    /// Seals the frames that follow with another data key, which is in MANIFEST already.
+    pub fn set_cipher(&mut self, cipher: Option<FrameCipher>) {
+        self.options.cipher = cipher;
     }
 
     fn gathering(&mut self, len: usize) -> &mut Group {
@@ -512,5 +545,7 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+#[cfg(test)]
+mod sealed_tests;
 #[cfg(test)]
 mod tests;

@@ -33,7 +33,7 @@ pub(super) struct Segments {
     /// With the highest GSN in each.
     closed: Vec<(SegmentId, u64)>,
     retired: VecDeque<SegmentId>,
-    /// Gave an I/O error once: not used again.
+    /// Gave an I/O error once, or may hold what is in clear: not used again.
     distrusted: Vec<SegmentId>,
     removals: Vec<SegmentId>,
     /// When the last preparation failed, if none succeeded since.
@@ -48,6 +48,9 @@ impl Segments {
         let old = &options.old_segments;
         let reuses = options.log.faults.has(Fault::OldSegmentsReused);
         let is_free = |(_, last_gsn): &&(SegmentId, u64)| *last_gsn == 0 || reuses;
+        // Files of earlier runs may hold what is in clear behind what this run would write over it.
+        let recycles = options.cipher.is_none();
+        let unused = || old.iter().filter(is_free).map(|(id, _)| *id);
         Segments {
             log: options.log,
             shard: options.shard,
@@ -60,9 +63,9 @@ impl Segments {
             spares: VecDeque::new(),
             current: None,
             closed: old.iter().filter(|segment| !is_free(segment)).copied().collect(),
-            retired: old.iter().filter(is_free).map(|(id, _)| *id).collect(),
-            distrusted: Vec::new(),
-            removals: Vec::new(),
+            retired: unused().filter(|_| recycles).collect(),
+            distrusted: old.iter().filter(|_| !recycles).map(|(id, _)| *id).collect(),
+            removals: unused().filter(|_| !recycles).collect(),
             failed_at_ms: None,
             now_ms: 0,
             not_before_ms: 0,

@@ -6,7 +6,7 @@ use crate::log::{Manifest, RecoverOptions, Recovered, prepare_segment, prepare_s
 use std::path::Path;
 
 const SIZE: u64 = 64 << 10;
-const STAGE: usize = 16 << 10;
+pub(super) const STAGE: usize = 16 << 10;
 
 fn open(dir: &Path) -> Recovered {
     block_on(recover(&StdDisk, &RecoverOptions::new(dir, 1, [3; 16], 5))).unwrap()
@@ -23,7 +23,7 @@ fn writer(recovered: &Recovered, mode: SyncMode) -> LogWriter {
     LogWriter::new(options)
 }
 
-fn prepare(writer: &mut LogWriter, dir: &Path) {
+pub(super) fn prepare(writer: &mut LogWriter, dir: &Path) {
     while let Some(job) = writer.next_preparation() {
         block_on(prepare_segment(&StdDisk, dir, &job)).unwrap();
         writer.spare_ready(job.id);
@@ -38,7 +38,7 @@ fn write(dir: &Path, segment: SegmentId, offset: u64, bytes: &[u8]) -> io::Resul
     block_on(StdDisk.write_at(&file, bytes, offset))
 }
 
-fn run(writer: &mut LogWriter, dir: &Path) {
+pub(super) fn run(writer: &mut LogWriter, dir: &Path) {
     loop {
         prepare(writer, dir);
         if let Some(request) = writer.next_write() {
@@ -53,7 +53,7 @@ fn run(writer: &mut LogWriter, dir: &Path) {
     }
 }
 
-fn replayed(recovered: &Recovered) -> Vec<(u64, Vec<u8>)> {
+pub(super) fn replayed(recovered: &Recovered) -> Vec<(u64, Vec<u8>)> {
     let mut out = Vec::new();
     let mut replay = recovered.replay();
     while let Some(frame) = block_on(replay.next(&StdDisk)).unwrap() {
@@ -62,11 +62,11 @@ fn replayed(recovered: &Recovered) -> Vec<(u64, Vec<u8>)> {
     out
 }
 
-fn payload(gsn: u64) -> Vec<u8> {
+pub(super) fn payload(gsn: u64) -> Vec<u8> {
     vec![gsn as u8; (gsn as usize * 37) % 3000]
 }
 
-fn push(writer: &mut LogWriter, gsn: u64) {
+pub(super) fn push(writer: &mut LogWriter, gsn: u64) {
     writer.push(gsn, 0, gsn - 1, FrameKind::Batch, &payload(gsn)).unwrap();
 }
 
