@@ -131,6 +131,11 @@ impl Recovered {
         self.next_seq.iter().filter(|(shard, _)| **shard >= shards).map(|(s, n)| (*s, *n)).collect()
     }
 
+    /// Opens sealed frames that are read by other means than [`Recovered::replay`].
+    pub fn opener(&self) -> &FrameOpener {
+        &self.opener
+    }
+
     /// Number of frames that [`Recovered::replay`] gives.
     pub fn frames_len(&self) -> usize {
         self.places.len()

@@ -87,7 +87,7 @@ impl<'a, D: Disk> Replay<'a, D> {
         let Some(cursor) = self.open.get_mut(&place.segment) else { return Ok(None) };
         let header = cursor.read(disk, &place, &mut self.payload).await?;
         let segment = cursor.id;
-        let location = Location { segment: segment, offset: place.offset };
+        let location = Location { segment, offset: place.offset };
         let opened = self.recovered.opener.open(&header, &mut self.payload, &location);
         opened.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let left = self.left.entry(place.segment).or_insert(1);
