@@ -1,5 +1,7 @@
 //! All commands by name: those of the engine and those of the server, made once from their rows.
 
+mod name;
+
 use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
@@ -9,6 +11,7 @@ use ringstone_engine::cmd::{self, Begin, Find, Spec};
 use ringstone_engine::effect::Opcode;
 
 use crate::cmd::HostCommand;
+use name::PackedName;
 
 /// What runs a command.
 #[derive(Clone, Copy)]
@@ -78,7 +81,7 @@ fn one_key(spec: &Spec) -> Option<usize> {
     }
 }
 
-fn number(by_name: &mut HashMap<&'static [u8], Entry, RandomState>) {
+fn number(by_name: &mut HashMap<PackedName, Entry, RandomState>) {
     let mut tops: Vec<&mut Entry> = by_name.values_mut().collect();
     tops.sort_unstable_by_key(|entry| entry.spec.name);
     let mut next = 0;
@@ -92,12 +95,9 @@ fn number(by_name: &mut HashMap<&'static [u8], Entry, RandomState>) {
     }
 }
 
-/// The longest name; anything longer is unknown.
-const NAME_LEN_MAX: usize = 32;
-
 /// The table.
 pub struct Table {
-    by_name: HashMap<&'static [u8], Entry, RandomState>,
+    by_name: HashMap<PackedName, Entry, RandomState>,
     by_opcode: HashMap<Opcode, &'static cmd::Command, RandomState>,
 }
 
@@ -106,8 +106,8 @@ impl Table {
     pub fn get() -> &'static Table {
         static TABLE: OnceLock<Table> = OnceLock::new();
         TABLE.get_or_init(|| {
-            let data = cmd::all().map(|c| (c.spec.name.as_bytes(), Entry::data(c)));
-            let host = crate::cmd::all().map(|c| (c.spec.name.as_bytes(), Entry::host(c)));
+            let data = cmd::all().map(Entry::data);
+            let host = crate::cmd::all().map(Entry::host);
             let mut by_opcode = HashMap::default();
             for command in cmd::all().flat_map(|c| std::iter::once(c).chain(c.subs.iter().copied()))
             {
@@ -115,9 +115,13 @@ impl Table {
                     by_opcode.insert(command.spec.opcode, command);
                 }
             }
-            let mut by_name: HashMap<&'static [u8], Entry, RandomState> = data.collect();
-            for (name, entry) in host {
-                match by_name.get_mut(name) {
+            let named = |entry: Entry| {
+                PackedName::new(entry.spec.name.as_bytes()).map(|name| (name, entry))
+            };
+            let mut by_name: HashMap<PackedName, Entry, RandomState> =
+                data.filter_map(named).collect();
+            for (name, entry) in host.filter_map(named) {
+                match by_name.get_mut(&name) {
                     // A container of the engine, some of whose subcommands are the server's.
                     Some(known) => known.subs.extend(entry.subs),
                     None => drop(by_name.insert(name, entry)),
@@ -130,11 +134,7 @@ impl Table {
 
     /// The command of this name, in any case.
     pub fn find(&self, name: &[u8]) -> Option<&Entry> {
-        let mut lower = [0; NAME_LEN_MAX];
-        let lower = lower.get_mut(..name.len())?;
-        lower.copy_from_slice(name);
-        lower.make_ascii_lowercase();
-        self.by_name.get(&*lower)
+        self.by_name.get(&PackedName::new(name)?)
     }
 
     /// The command of this full name, `command` or `container|sub`, in any case.

@@ -46,6 +46,9 @@ use crate::types::EncodingLimits;
 /// DEL's opcode, which expiry records too; the table's test checks that it is the row's.
 pub const OPCODE_DEL: Opcode = 64;
 
+/// So many keys of the usual size, with their index, fit into a core's own cache.
+const KEYS_CACHED: usize = 2048;
+
 /// Whether a command serves a client or repeats what a log says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -199,6 +202,10 @@ impl Keyspace {
     /// True when there is no key in any database.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+    /// True when there are so few keys that they are in the processor's caches, where nothing has to be asked for.
+    pub fn is_small(&self) -> bool {
+        self.len() <= KEYS_CACHED
     }
     /// Bytes that the key indexes take.
     pub fn index_bytes(&self) -> usize {

@@ -188,7 +188,7 @@ impl Shard {
                 Decoded::Error(error) => break End::Error(error),
             }
         };
-        if ahead.commands.len() > 1 {
+        if ahead.commands.len() > 1 && !self.keyspace.is_small() {
             self.prefetch(conn.db, bytes, ahead);
         }
         end
