@@ -5,6 +5,7 @@
 //!   tests/tests/*.rs ──> server (a real process)  ──> resp (bytes over TCP)
 //!   tests/tests/programs ──> programs (Python, Node.js) ──> server
 //!   xtask crash      ──> crash::{worker, oracle}  ──> server, resp
+//!   xtask power      ──> power::{record, check}   ──> server, resp
 //!   xtask race       ──> server, resp
 //!   xtask differ     ──> differ                  ──> generate, server, resp
 //!   fuzz targets     ──> generate (commands)
@@ -26,6 +27,7 @@
 pub mod crash;
 pub mod differ;
 pub mod generate;
+pub mod power;
 pub mod programs;
 pub mod resp;
 pub mod script;

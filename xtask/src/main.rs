@@ -12,6 +12,7 @@ mod crash;
 mod differ;
 mod docs;
 mod fuzz;
+mod power;
 mod programs;
 mod race;
 mod step;
@@ -42,6 +43,8 @@ enum Command {
     Programs,
     /// kill -9 under load, again and again, with a check of every acknowledged write
     Crash(crash::Options),
+    /// Power cuts at any moment of a recorded run, with a check of every acknowledged write
+    Power(power::Options),
     /// Random commands to redis-server and to Ringstone, whose replies and data must agree
     Differ(differ::Options),
     /// cargo-fuzz targets
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Conformance(options) => conformance::run(&options),
         Command::Programs => programs::run(),
         Command::Crash(options) => crash::run(&options),
+        Command::Power(options) => power::run(&options),
         Command::Differ(options) => differ::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Docs(options) => docs::run(&options),
