@@ -105,8 +105,89 @@ impl Error {
         Error::Text(Cow::Owned(text.replace(['\r', '\n'], " ")))
     }
 
+    /// The text as a client gets it: what came from a client with [`word`] has its own bytes again.
+    pub fn wire(&self) -> Vec<u8> {
+        let text = self.to_string();
+        if text.chars().all(|char| kept_byte(char).is_none()) {
+            return text.into_bytes();
+        }
+        let mut bytes = Vec::with_capacity(text.len());
+        for char in text.chars() {
+            match kept_byte(char) {
+                Some(byte) => bytes.push(byte),
+                None => bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        bytes
+    }
+
     /// The code, the text's first word (`ERR`, `WRONGTYPE` ...), which error statistics count by.
     pub fn code(&self) -> String {
         self.to_string().split(' ').next().unwrap_or("ERR").to_owned()
+    }
+}
+
+/// What a client has sent, to stand within an error's text. Redis repeats the very bytes, up to the first zero, as strings of C
+/// end there. Texts are strings here, so that bytes which are no UTF-8 are kept as code points of the last private plane until
+/// [`Error::wire`].
+pub fn word(bytes: &[u8]) -> String {
+    let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    any_bytes(bytes)
+}
+
+/// The same for bytes that do not end at a zero.
+pub fn any_bytes(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let keep = |bytes: &[u8], text: &mut String| {
+        text.extend(bytes.iter().filter_map(|byte| char::from_u32(KEPT_BYTES + u32::from(*byte))));
+    };
+    for chunk in bytes.utf8_chunks() {
+        for char in chunk.valid().chars() {
+            match kept_byte(char) {
+                // Somebody sent such a code point itself.
+                Some(_) => keep(char.encode_utf8(&mut [0; 4]).as_bytes(), &mut text),
+                None => text.push(char),
+            }
+        }
+        keep(chunk.invalid(), &mut text);
+    }
+    text
+}
+
+/// Where the code points begin that stand for single bytes; only those from 0x80 on are ever kept so.
+const KEPT_BYTES: u32 = 0x0010_ff00;
+
+fn kept_byte(char: char) -> Option<u8> {
+    let byte = u32::from(char).checked_sub(KEPT_BYTES)?;
+    u8::try_from(byte).ok().filter(|byte| *byte >= 0x80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there_and_back(bytes: &[u8]) -> Vec<u8> {
+        Error::owned(format!("ERR '{}'", any_bytes(bytes))).wire()
+    }
+
+    #[test]
+    fn errors_repeat_the_very_bytes_that_a_client_has_sent() {
+        let own = "\u{10ff80}\u{10ffff}".as_bytes();
+        for bytes in [
+            &b"plain"[..],
+            "gr\u{fc}\u{df}e".as_bytes(),
+            b"d*j\x87\xc0",
+            b"\xff\x00\x80",
+            own,
+            &own[1..],
+        ] {
+            assert_eq!(there_and_back(bytes), [b"ERR '", bytes, b"'"].concat());
+        }
+    }
+
+    #[test]
+    fn a_word_ends_where_a_string_of_c_does() {
+        assert_eq!(word(b"ab\0cd"), "ab");
+        assert_eq!(word(b"\0"), "");
     }
 }

@@ -23,7 +23,7 @@ const NOT_YET: &[&str] = &["wait"];
 fn raw(conn: &mut Conn, args: &[Vec<u8>]) -> String {
     conn.send_raw(&encode(args)).expect("the server takes a command");
     let reply = conn.read_raw().unwrap_or_else(|e| format!("no reply: {e}").into_bytes());
-    String::from_utf8_lossy(&reply).into_owned()
+    reply.escape_ascii().to_string()
 }
 
 /// Runs a script on both servers in both protocols, and shows every difference.

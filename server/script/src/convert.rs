@@ -1,6 +1,7 @@
 //! Replies to Lua's values, and Lua's values to replies.
 
 use mlua::{Lua, Table, Value};
+use ringstone_engine::error::any_bytes;
 use ringstone_engine::num::{DoubleBuffer, format_f64};
 use ringstone_engine::{ArgBuf, Error, Tree};
 
@@ -16,7 +17,7 @@ pub(crate) fn to_lua(lua: &Lua, tree: &Tree, resp3: bool) -> mlua::Result<Value>
     Ok(match tree {
         Tree::Simple(status) => single(lua, "ok", text(status.as_bytes())?)?,
         Tree::Error(error) => {
-            let table = error_table(lua, error.to_string().as_bytes(), true)?;
+            let table = error_table(lua, &error.wire(), true)?;
             table.raw_set("ignore_error_stats_update", true)?;
             Value::Table(table)
         }
@@ -186,7 +187,7 @@ fn one_line(bytes: &[u8]) -> String {
 
 /// An error's text as an error.
 pub(crate) fn to_error(text: &[u8]) -> Error {
-    Error::owned(String::from_utf8_lossy(text).trim_end_matches(['\r', '\n']).to_owned())
+    Error::owned(any_bytes(text).trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// The error of a run that failed, with its place.
@@ -194,12 +195,12 @@ pub(crate) fn failure(value: &Value, name: &str, killed: Option<&str>) -> mlua::
     let Value::Table(table) = value else {
         let text = to_bytes(value).unwrap_or_else(|| b"execution failure".to_vec());
         let text = text.get(..text.len().min(100)).unwrap_or_default();
-        let text = String::from_utf8_lossy(text);
+        let text = any_bytes(text);
         return Ok(Error::owned(format!("ERR Error running script {name}, {text}")));
     };
     let field = |name: &str| -> mlua::Result<Option<String>> {
         let bytes = to_bytes(&table.get::<Value>(name)?);
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        Ok(bytes.map(|bytes| any_bytes(&bytes)))
     };
     let mut text = match killed {
         Some(why) => format!("ERR {why}"),

@@ -173,6 +173,5 @@ pub fn from_config(
 
 /// For a message, which ends where a string of C would.
 pub(super) fn text(bytes: &[u8]) -> String {
-    let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(bytes).into_owned()
+    ringstone_engine::error::word(bytes)
 }

@@ -7,6 +7,7 @@ mod show;
 mod users;
 
 use ringstone_engine::cmd::{Arg, ArgKind, CATEGORIES, Flags, Group, Spec};
+use ringstone_engine::error::word;
 use ringstone_engine::num::parse_i64;
 use ringstone_engine::{Args, Error, Reply, Tree};
 
@@ -96,7 +97,7 @@ fn cat(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
         2 => CATEGORIES.iter().map(|name| name.trim_start_matches('@')).collect(),
         3 => crate::acl::in_category(args.at(2)).ok_or_else(|| {
             let name = args.at(2);
-            let name = String::from_utf8_lossy(name.get(..128).unwrap_or(name));
+            let name = word(name.get(..128).unwrap_or(name));
             Error::owned(format!("ERR Unknown category '{name}'"))
         })?,
         _ => return Err(wrong_subcommand("ACL", args.at(1))),

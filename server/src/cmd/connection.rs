@@ -1,6 +1,7 @@
 //! HELLO, AUTH, SELECT, PING, ECHO, QUIT, RESET.
 
 use ringstone_engine::cmd::{Acl, Arg, ArgKind, Flags, Group, Spec, database_index};
+use ringstone_engine::error::word;
 use ringstone_engine::num::parse_i64;
 use ringstone_engine::{Args, Error, Reply};
 
@@ -220,7 +221,7 @@ fn hello(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
             host.conn.info.get_or_insert_default().name = name.to_vec();
             at += 2;
         } else {
-            let option = String::from_utf8_lossy(args.at(at)).into_owned();
+            let option = word(args.at(at));
             return Err(Error::owned(format!("ERR Syntax error in HELLO option '{option}'")));
         }
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringstone_engine::cmd::{Flags, Group, Spec};
+use ringstone_engine::error::any_bytes;
 use ringstone_engine::num::parse_i64;
 use ringstone_engine::types::LIST_PLAIN_LEN_MIN;
 use ringstone_engine::{Args, Error, Tree};
@@ -119,7 +120,7 @@ fn help(host: &mut Host<'_>) -> Result<Outcome, Error> {
 
 /// An error whose code is its first word, as the client wants it.
 fn error(text: &[u8]) -> Error {
-    Error::owned(String::from_utf8_lossy(text).into_owned())
+    Error::owned(any_bytes(text))
 }
 
 fn packed_threshold(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {

@@ -5,6 +5,7 @@ mod graph;
 mod histogram;
 
 use ringstone_engine::cmd::{Arg, ArgKind, Flags, Group, Spec};
+use ringstone_engine::error::word;
 use ringstone_engine::{Error, Tree};
 
 use super::HostCommand;
@@ -107,7 +108,7 @@ static GRAPH: HostCommand = HostCommand {
         let event = args.at(2).to_vec();
         host.later(|shard| async move {
             let events = events(&shard).await;
-            let name = String::from_utf8_lossy(&event);
+            let name = word(&event);
             match events.get(&event) {
                 Some(series) => {
                     let text = graph::draw(&name, series, clock::unix_ms() / 1000);

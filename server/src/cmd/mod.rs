@@ -28,6 +28,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use ringstone_engine::cmd::Spec;
+use ringstone_engine::error::word;
 use ringstone_engine::{ArgBuf, Args, Error, Tree};
 
 use crate::conn::Conn;
@@ -123,12 +124,12 @@ pub fn all() -> impl Iterator<Item = &'static HostCommand> {
 
 /// A container's own `run`: it was called without a subcommand.
 pub fn container(_: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
-    Err(Error::Arity(String::from_utf8_lossy(args.at(0)).to_ascii_lowercase().into()))
+    Err(Error::Arity(word(args.at(0)).to_ascii_lowercase().into()))
 }
 
 /// The error of a subcommand that is not there, or not with so many arguments.
 pub fn wrong_subcommand(container: &str, name: &[u8]) -> Error {
-    let name = String::from_utf8_lossy(name.get(..128).unwrap_or(name)).into_owned();
+    let name = word(name.get(..128).unwrap_or(name));
     Error::owned(format!(
         "ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."
     ))

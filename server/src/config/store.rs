@@ -122,7 +122,7 @@ impl ConfigStore {
     ) -> Result<Vec<Setting<'a>>, SetError> {
         let mut settings: Vec<Setting<'a>> = Vec::new();
         for [given, value] in pairs {
-            let written = String::from_utf8_lossy(given).into_owned();
+            let written = ringstone_engine::error::word(given);
             let param = Param::find(given).ok_or_else(|| SetError::Unknown(written.clone()))?;
             match param.when {
                 When::Boot | When::CommandLine => {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use ringstone_engine::cmd::Flags;
+use ringstone_engine::error::word;
 use ringstone_engine::{Args, Error};
 
 use crate::conn::Conn;
@@ -148,16 +149,16 @@ fn unknown_command(args: Args<'_>) -> Error {
         }
         let room = 128 - list.len();
         list.push('\'');
-        list.push_str(&String::from_utf8_lossy(arg.get(..room).unwrap_or(arg)));
+        list.push_str(&word(arg.get(..room).unwrap_or(arg)));
         list.push_str("' ");
     }
     let name = args.at(0);
-    let name = String::from_utf8_lossy(name.get(..128).unwrap_or(name));
+    let name = word(name.get(..128).unwrap_or(name));
     Error::owned(format!("ERR unknown command '{name}', with args beginning with: {list}"))
 }
 
 fn unknown_sub(top: &Entry, args: Args<'_>) -> Error {
     let sub = args.at(1);
-    let sub = String::from_utf8_lossy(sub.get(..128).unwrap_or(sub)).into_owned();
+    let sub = word(sub.get(..128).unwrap_or(sub));
     Error::UnknownSubcommand(sub, top.spec.name.to_ascii_uppercase())
 }

@@ -44,7 +44,7 @@ impl Reply for RespReply<'_> {
         self.encoder.simple(text);
     }
     fn error(&mut self, error: &Error) {
-        self.encoder.error(error.to_string().as_bytes());
+        self.encoder.error(&error.wire());
     }
     fn int(&mut self, value: i64) {
         self.encoder.int(value);

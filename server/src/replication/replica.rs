@@ -6,6 +6,7 @@
 //! | behind: it is sent a snapshot | waits for that to end |
 //! | online | is sent as it comes |
 
+use ringstone_engine::error::word;
 use ringstone_engine::{Args, Error};
 
 use super::stream::{Follower, ReplicaId};
@@ -238,7 +239,7 @@ pub(crate) fn configure(side: &mut ReplicaSide, args: Args<'_>, at: usize) -> Re
             side.only_functions = true;
         }
     } else {
-        let option = String::from_utf8_lossy(args.at(at)).into_owned();
+        let option = word(args.at(at));
         return Err(Error::owned(format!("ERR Unrecognized REPLCONF option: {option}")));
     }
     Ok(())

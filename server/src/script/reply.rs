@@ -1,5 +1,6 @@
 //! The replies of the server's own commands, which are written as RESP, as data.
 
+use ringstone_engine::error::any_bytes;
 use ringstone_engine::{Error, Tree};
 
 /// Reads one reply; null where the bytes are none (they come from our own encoder).
@@ -12,12 +13,12 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn line(&mut self) -> Option<(u8, &'a str)> {
+    fn line(&mut self) -> Option<(u8, String)> {
         let end = self.rest.windows(2).position(|pair| pair == b"\r\n")?;
         let (line, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest.get(2..)?;
         let (kind, text) = line.split_first()?;
-        Some((*kind, std::str::from_utf8(text).unwrap_or_default()))
+        Some((*kind, any_bytes(text)))
     }
 
     fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
@@ -35,23 +36,23 @@ impl<'a> Reader<'a> {
         let (mut kind, mut text) = self.line()?;
         while kind == b'|' {
             // Scripts are not shown attributes.
-            self.items(text, 2)?;
+            self.items(&text, 2)?;
             (kind, text) = self.line()?;
         }
         Some(match kind {
-            b'+' => Tree::Simple(text.to_owned()),
-            b'-' => Tree::Error(Error::owned(text.to_owned())),
+            b'+' => Tree::Simple(text),
+            b'-' => Tree::Error(Error::owned(text)),
             b':' => Tree::Int(text.parse().ok()?),
             b'$' if text.starts_with('-') => Tree::Null,
             b'$' => Tree::Bulk(self.bytes(text.parse().ok()?)?.to_vec()),
             b'*' if text.starts_with('-') => Tree::NullArray,
-            b'*' => Tree::Array(self.items(text, 1)?),
-            b'%' => Tree::Map(self.items(text, 2)?),
-            b'~' => Tree::Set(self.items(text, 1)?),
-            b'>' => Tree::Push(self.items(text, 1)?),
+            b'*' => Tree::Array(self.items(&text, 1)?),
+            b'%' => Tree::Map(self.items(&text, 2)?),
+            b'~' => Tree::Set(self.items(&text, 1)?),
+            b'>' => Tree::Push(self.items(&text, 1)?),
             b',' => Tree::Double(ringstone_engine::num::parse_f64(text.as_bytes())?),
             b'#' => Tree::Bool(text == "t"),
-            b'(' => Tree::BigNumber(text.to_owned()),
+            b'(' => Tree::BigNumber(text),
             b'=' => {
                 let body = self.bytes(text.parse().ok()?)?;
                 let (format, text) = body.split_at_checked(4)?;

@@ -107,7 +107,7 @@ fn overlap(a: &[u8], b: &[u8]) -> bool {
 }
 
 fn overlapping(prefix: &[u8], which: &str, other: &[u8]) -> Error {
-    let text = String::from_utf8_lossy;
+    let text = ringstone_engine::error::word;
     Error::owned(format!(
         "ERR Prefix '{}' overlaps with {which} prefix '{}'. Prefixes for a single client must not overlap.",
         text(prefix),

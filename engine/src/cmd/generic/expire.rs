@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::cmd::*;
 use crate::effect::Opcode;
-use crate::error::{CmdResult, Error};
+use crate::error::{CmdResult, Error, word};
 use crate::keyspace::Ctx;
 use crate::num::parse_i64;
 
@@ -178,8 +178,8 @@ impl Conditions {
             } else if args.is(at, "LT") {
                 out.less = true;
             } else {
-                let word = String::from_utf8_lossy(args.at(at));
-                return Err(Error::owned(format!("ERR Unsupported option {word}")));
+                let option = word(args.at(at));
+                return Err(Error::owned(format!("ERR Unsupported option {option}")));
             }
         }
         if out.absent && (out.present || out.greater || out.less) {

@@ -2,7 +2,7 @@
 
 use super::Command;
 use crate::args::Args;
-use crate::error::Error;
+use crate::error::{Error, word};
 use crate::keyspace::{Classes, Db, Mode, OPCODE_DEL};
 use crate::types::Value;
 
@@ -111,8 +111,7 @@ fn store_moved(db: &mut Db<'_>, key: &[u8], value: Value, expire_at_ms: Option<i
 fn unknown_subcommand(args: Args<'_>) -> Error {
     // Redis shows the first 128 bytes.
     let sub = args.at(1).get(..128).unwrap_or(args.at(1));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Error::UnknownSubcommand(text(sub), text(args.at(0)).to_ascii_uppercase())
+    Error::UnknownSubcommand(word(sub), word(args.at(0)).to_ascii_uppercase())
 }
 
 /// An integer that fits 32 bits, as Redis reads a database's index.

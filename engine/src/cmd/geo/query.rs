@@ -3,7 +3,7 @@
 use super::{point, unit_m};
 use crate::args::Args;
 use crate::cmd::numbers::integer;
-use crate::error::Error;
+use crate::error::{Error, word};
 use crate::geo::{Extent, Point, Shape};
 use crate::num::parse_f64;
 use crate::types::ZSet;
@@ -180,7 +180,7 @@ impl<'a> Query<'a> {
     }
 
     fn check(&self, args: Args<'_>) -> Result<(), Error> {
-        let name = String::from_utf8_lossy(args.at(0));
+        let name = word(args.at(0));
         if self.store_at.is_some() && (self.with_distance || self.with_hash || self.with_place) {
             let what = match self.form {
                 Form::SearchStore => "GEOSEARCHSTORE",

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{read, store};
 use crate::args::Args;
 use crate::cmd::*;
-use crate::error::{CmdResult, Error};
+use crate::error::{CmdResult, Error, word};
 use crate::hll::{self, Encoding, HEADER_LEN, dense, sparse};
 use crate::keyspace::Ctx;
 
@@ -67,7 +67,7 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     } else if args.is(1, "ENCODING") {
         ctx.reply.simple(if sparse { "sparse" } else { "dense" });
     } else {
-        let sub = String::from_utf8_lossy(args.at(1));
+        let sub = word(args.at(1));
         return Err(Error::owned(format!("ERR Unknown PFDEBUG subcommand '{sub}'")));
     }
     Ok(())

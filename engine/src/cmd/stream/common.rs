@@ -76,8 +76,8 @@ pub(super) fn limit(count: i64) -> usize {
 }
 
 /// A name within an error text.
-pub(super) fn text(name: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(name)
+pub(super) fn text(name: &[u8]) -> String {
+    crate::error::word(name)
 }
 
 /// The group is not there (or its key is not).

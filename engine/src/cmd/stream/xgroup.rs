@@ -226,7 +226,7 @@ pub static XGROUP_SETID: Command = Command {
 };
 
 fn xgroup(_: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    Err(Error::UnknownSubcommand(text(args.at(1)).into_owned(), "XGROUP".to_owned()))
+    Err(Error::UnknownSubcommand(text(args.at(1)), "XGROUP".to_owned()))
 }
 
 fn usage(args: Args<'_>) -> Error {

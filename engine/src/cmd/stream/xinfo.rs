@@ -139,7 +139,7 @@ pub static XINFO_STREAM: Command = Command {
 };
 
 fn xinfo(_: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    Err(Error::UnknownSubcommand(text(args.at(1)).into_owned(), "XINFO".to_owned()))
+    Err(Error::UnknownSubcommand(text(args.at(1)), "XINFO".to_owned()))
 }
 
 /// The stream at argument 2, which must be there.

@@ -1,6 +1,7 @@
 //! ACL DRYRUN.
 
 use ringstone_engine::cmd::{Arg, ArgKind, Spec};
+use ringstone_engine::error::word;
 use ringstone_engine::{ArgBuf, Args, Error, Reply};
 
 use super::super::{Host, HostCommand, Outcome};
@@ -26,7 +27,7 @@ pub(super) static DRYRUN: HostCommand = HostCommand {
 };
 
 fn dry_run(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
-    let text = |at: usize| String::from_utf8_lossy(args.at(at)).into_owned();
+    let text = |at: usize| word(args.at(at));
     let users = host.shard.shared.users();
     let user = users.get(args.at(2));
     let user = user.ok_or_else(|| Error::owned(format!("ERR User '{}' not found", text(2))))?;
@@ -43,7 +44,7 @@ fn dry_run(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
         return Err(Error::Arity(entry.spec.name.into()));
     }
     let Err(denied) = user.may(entry, line) else { return host.ok() };
-    let object = || String::from_utf8_lossy(line.at(denied.argument)).into_owned();
+    let object = || word(line.at(denied.argument));
     let answer = match denied.reason {
         Reason::Command => format!("run the '{}' command", entry.spec.name),
         Reason::Key => format!("access the '{}' key", object()),

@@ -156,5 +156,5 @@ fn seconds(option: &str, word: &[u8]) -> Result<i64, Error> {
 }
 
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    ringstone_engine::error::word(bytes)
 }

@@ -255,7 +255,7 @@ impl ClientType {
             b"master" => Ok(ClientType::Master),
             _ => Err(Error::owned(format!(
                 "ERR Unknown client type '{}'",
-                String::from_utf8_lossy(word)
+                ringstone_engine::error::word(word)
             ))),
         }
     }

@@ -1,6 +1,7 @@
 //! CLIENT subcommands that set or tell one thing of their own connection.
 
 use ringstone_engine::cmd::{Arg, ArgKind, Spec};
+use ringstone_engine::error::word;
 use ringstone_engine::{Error, Reply};
 
 use super::super::{HostCommand, Outcome};
@@ -87,7 +88,7 @@ pub(super) static SETINFO: HostCommand = HostCommand {
         } else if args.is(2, "LIB-VER") {
             &mut info.lib_version
         } else {
-            let option = String::from_utf8_lossy(args.at(2)).into_owned();
+            let option = word(args.at(2));
             return Err(Error::owned(format!("ERR Unrecognized option '{option}'")));
         };
         if checked_name(args.at(3)).is_err() {

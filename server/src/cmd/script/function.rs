@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ringstone_engine::cmd::{Acl, Arg, ArgKind, Flags, Group, Spec};
+use ringstone_engine::error::word;
 use ringstone_engine::{Args, Error, Reply, Tree};
 use ringstone_script::Kind;
 
@@ -162,8 +163,8 @@ fn list(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
             let given = args.get(at);
             pattern = Some(given.ok_or(Error::text("ERR library name argument was not given"))?);
         } else {
-            let word = String::from_utf8_lossy(args.at(at)).into_owned();
-            return Err(Error::owned(format!("ERR Unknown argument {word}")));
+            let unknown = word(args.at(at));
+            return Err(Error::owned(format!("ERR Unknown argument {unknown}")));
         }
         at += 1;
     }
@@ -217,8 +218,8 @@ static LOAD: HostCommand = HostCommand {
         let (mut replace, last) = (false, args.len() - 1);
         for at in 2..last {
             if !args.is(at, "REPLACE") {
-                let word = String::from_utf8_lossy(args.at(at)).into_owned();
-                return Err(Error::owned(format!("ERR Unknown option given: {word}")));
+                let unknown = word(args.at(at));
+                return Err(Error::owned(format!("ERR Unknown option given: {unknown}")));
             }
             replace = true;
         }
