@@ -1,4 +1,4 @@
-//! Sorting of which only the beginning is needed.
+//! Sorting of which only a part is needed.
 //!
 //! Redis does it with Bentley's and McIlroy's quicksort that leaves out what does not reach into the wanted part. Where elements
 //! are equal the result depends on how exactly it goes about it, so it is that algorithm here, too.
@@ -11,12 +11,15 @@ const SMALL: usize = 7;
 /// Above this many elements the pivot is the median of nine.
 const LARGE: usize = 40;
 
-/// Brings the `wanted` first elements to where a sort would put them, in their order; the others follow in any order.
-pub fn partial_sort<T>(items: &mut [T], wanted: usize, compare: impl Fn(&T, &T) -> Ordering) {
-    let wanted = wanted.min(items.len());
+/// Brings the elements of the places `wanted` to where a sort would put them; the others are before and behind them in any order.
+pub fn partial_sort<T>(
+    items: &mut [T],
+    wanted: Range<usize>,
+    compare: impl Fn(&T, &T) -> Ordering,
+) {
     let mut parts = vec![(0..items.len(), 4 * items.len().max(1).ilog2())];
     while let Some((part, splits_left)) = parts.pop() {
-        if part.start >= wanted {
+        if part.start >= wanted.end || part.end <= wanted.start {
             continue;
         }
         let Some(slice) = items.get_mut(part.clone()) else { continue };

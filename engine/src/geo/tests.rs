@@ -39,12 +39,16 @@ proptest! {
     }
 
     #[test]
-    fn the_beginning_is_sorted(mut items in prop::collection::vec(0u8..20, 0..200), wanted in 0usize..210) {
+    fn what_is_wanted_is_sorted(
+        mut items in prop::collection::vec(0u8..20, 0..200),
+        start in 0usize..210,
+        count in 0usize..210,
+    ) {
         let mut sorted = items.clone();
         sorted.sort_unstable();
-        partial_sort(&mut items, wanted, Ord::cmp);
-        let wanted = wanted.min(items.len());
-        prop_assert_eq!(&items[..wanted], &sorted[..wanted]);
+        partial_sort(&mut items, start..start + count, Ord::cmp);
+        let (start, end) = (start.min(items.len()), (start + count).min(items.len()));
+        prop_assert_eq!(&items[start..end], &sorted[start..end]);
         items.sort_unstable();
         prop_assert_eq!(items, sorted);
     }

@@ -78,8 +78,8 @@ fn put_in_order(found: &mut Vec<Found>, query: &Query<'_>) {
         (Order::Any, _) => {}
         (Order::Nearest, true) => found.sort_by(nearest),
         (Order::Farthest, true) => found.sort_by(farthest),
-        (Order::Nearest, false) => geo::partial_sort(found, count, nearest),
-        (Order::Farthest, false) => geo::partial_sort(found, count, farthest),
+        (Order::Nearest, false) => geo::partial_sort(found, 0..count, nearest),
+        (Order::Farthest, false) => geo::partial_sort(found, 0..count, farthest),
     }
     found.truncate(count);
 }

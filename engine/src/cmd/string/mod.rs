@@ -98,19 +98,9 @@ fn is_string(db: &mut Db<'_>, key: &[u8], wanted: &[u8]) -> Result<bool, Error> 
     }
 }
 
-/// Stores a string that expires, and records it as SET with PXAT. A time that has passed removes the key.
+/// Stores a string that expires, and records it as SET with PXAT. One whose time has passed stays, as in Redis, until somebody
+/// meets it: DBSIZE counts it, and clients that track keys are told when it goes.
 fn set_expiring(db: &mut Db<'_>, key: &[u8], value: &[u8], at_ms: i64) {
-    if super::generic::is_past(db, at_ms) {
-        if db.remove(key) {
-            db.effect(crate::keyspace::OPCODE_DEL, &[key]);
-        } else {
-            db.notify(Classes::NEW, "new", key);
-        }
-        db.notify(Classes::STRING, "set", key);
-        db.notify(Classes::GENERIC, "expire", key);
-        db.notify(Classes::EXPIRED, "expired", key);
-        return;
-    }
     db.set_str(key, value, Some(at_ms));
     let mut digits = itoa::Buffer::new();
     db.effect(set::OPCODE, &[key, value, b"PXAT", digits.format(at_ms).as_bytes()]);

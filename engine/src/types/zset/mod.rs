@@ -73,6 +73,18 @@ impl ZSet {
         Ok(set)
     }
 
+    /// Makes the sorted set a large one, whatever its size.
+    pub fn enlarge(&mut self) {
+        if let Repr::Small(_) = &self.0 {
+            self.make_large();
+        }
+    }
+
+    /// True when it is a large one.
+    pub fn is_large(&self) -> bool {
+        matches!(self.0, Repr::Large(_))
+    }
+
     /// The member's score.
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         match &self.0 {

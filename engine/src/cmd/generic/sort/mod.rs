@@ -15,7 +15,7 @@ use crate::cmd::*;
 use crate::error::{CmdResult, Error};
 use crate::keyspace::{Classes, Ctx, Db, OPCODE_DEL};
 use crate::types::list::Side;
-use crate::types::{List, Object, ValueRef};
+use crate::types::{List, Object, ValueRef, ZSet};
 
 /// Elements that one effect of STORE names, so that no record grows without bound.
 const EFFECT_ELEMENTS_MAX: usize = 1024;
@@ -179,13 +179,15 @@ fn store_key(args: Args<'_>, positions: &mut SmallVec<[usize; 4]>) {
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>, mut options: Options<'_>) -> CmdResult {
     let (mut elements, is_set) = load(&mut ctx.db, args.at(1))?;
     ctx.db.close_list(args.at(1));
+    enlarge(&mut ctx.db, args.at(1));
     let mut unsorted = options.by.is_some_and(|by| !by.contains(&b'*'));
     if unsorted && is_set && (options.store.is_some() || ctx.db.is_in_script()) {
         // A set has no order of its own, and neither what is stored nor what a script gets may depend on chance.
         (unsorted, options.alpha, options.by) = (false, true, None);
     }
     if !unsorted {
-        order::sort(&mut ctx.db, &mut elements, &options)?;
+        let (start, end) = options.window(elements.len());
+        order::sort(&mut ctx.db, &mut elements, &options, start..end)?;
     } else if options.descending && !is_set {
         elements.reverse();
     }
@@ -215,6 +217,17 @@ fn load(db: &mut Db<'_>, key: &[u8]) -> Result<(Vec<Vec<u8>>, bool), Error> {
             Ok((members.collect(), false))
         }
         _ => Err(Error::WrongType),
+    }
+}
+
+/// A sorted set that was sorted is large from then on, as in Redis (OBJECT ENCODING).
+fn enlarge(db: &mut Db<'_>, key: &[u8]) {
+    let is_small = db
+        .peek(key)
+        .and_then(|entry| ZSet::from_ref(entry.value()))
+        .is_some_and(|zset| !zset.is_large());
+    if is_small && let Ok(Some(zset)) = db.get_mut_as::<ZSet>(key) {
+        zset.enlarge();
     }
 }
 
