@@ -130,6 +130,17 @@ impl Shard {
         if self.keyspace.effects.is_observed() {
             let bytes = self.keyspace.effects.unseen().to_vec();
             self.observe_records(&bytes);
+            self.observe_unrecorded();
+        }
+    }
+
+    fn observe_unrecorded(&mut self) {
+        let keys = self.keyspace.take_unrecorded();
+        if !keys.is_empty() {
+            self.tracking.set_lapsed(Vec::new());
+        }
+        for (db, key) in keys {
+            self.on_touched(Touched::Key(db, &key, Change::Content));
         }
     }
 

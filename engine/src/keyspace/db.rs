@@ -235,6 +235,13 @@ impl Db<'_> {
         }
     }
 
+    /// Has whoever observes `key` take it for changed, although there is nothing to record.
+    pub fn count_as_changed(&mut self, key: &[u8]) {
+        if self.ks.effects.is_observed() {
+            self.ks.unrecorded.push((self.index, key.into()));
+        }
+    }
+
     // ---- places
 
     pub(super) fn table(&self) -> Option<&Table> {

@@ -113,6 +113,8 @@ pub struct Keyspace {
     pub events: Events,
     /// Keys whose time was found to be up, while somebody observes the changes.
     lapsed: Vec<Box<[u8]>>,
+    /// Keys that count as changed although nothing of them was recorded, by database, while somebody observes the changes.
+    unrecorded: Vec<(usize, Box<[u8]>)>,
     /// Commands are called by a script.
     in_script: bool,
     /// Encoding thresholds.
@@ -140,6 +142,7 @@ impl Keyspace {
             effects: Effects::default(),
             events: Events::default(),
             lapsed: Vec::new(),
+            unrecorded: Vec::new(),
             in_script: false,
             limits: EncodingLimits { hash_seed: seed, ..EncodingLimits::default() },
             stats: Stats::default(),
@@ -158,6 +161,10 @@ impl Keyspace {
     /// The keys that commands found expired since the last call, while changes are observed: nobody's command removed them.
     pub fn take_lapsed(&mut self) -> Vec<Box<[u8]>> {
         std::mem::take(&mut self.lapsed)
+    }
+    /// The keys that count as changed since the last call although nothing was recorded.
+    pub fn take_unrecorded(&mut self) -> Vec<(usize, Box<[u8]>)> {
+        std::mem::take(&mut self.unrecorded)
     }
     /// Says whether the commands to come are called by a script.
     pub fn set_in_script(&mut self, in_script: bool) {

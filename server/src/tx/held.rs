@@ -413,9 +413,9 @@ impl Held {
         }
         let (table, databases) = (self.shard.borrow().table, self.data.databases());
         self.author.lapsed.append(&mut self.data.take_lapsed());
+        let unrecorded = self.data.take_unrecorded();
         let (touched, read) = (&mut self.touched, &mut self.read);
-        let bytes = self.data.effects.unseen();
-        each_touched(table, databases, bytes, &mut |change| {
+        let mut note = |change: Touched<'_>| {
             if let Touched::Key(db, key, change) = change {
                 touched.push((db, key.to_vec(), change));
                 if change == Change::Content
@@ -424,7 +424,11 @@ impl Held {
                     *changed = true;
                 }
             }
-        });
+        };
+        each_touched(table, databases, self.data.effects.unseen(), &mut note);
+        for (db, key) in &unrecorded {
+            note(Touched::Key(*db, key, Change::Content));
+        }
     }
 
     /// Puts back what commands have changed so far: entries as they were, by database and key. Nothing of it is logged.
@@ -436,6 +440,7 @@ impl Held {
             }
         }
         drop((self.data.effects.take(), self.data.events.take(), self.data.take_lapsed()));
+        drop(self.data.take_unrecorded());
         self.author.lapsed.clear();
         self.data.stats = Stats::default();
         self.touched.clear();

@@ -53,6 +53,11 @@ fn of_one(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<u64, Error> {
     let Some((estimate, cached)) = found else { return Ok(0) };
     if !cached {
         keep_estimate(&mut ctx.db, key, estimate);
+    } else if ctx.db.peek(key).is_some_and(|entry| entry.encoding() != "raw") {
+        // Redis makes it a string to be changed in place before it looks whether there is something to change.
+        if let Some(entry) = ctx.db.get_mut(key) {
+            entry.bytes_mut(0);
+        }
     }
     Ok(estimate)
 }

@@ -60,6 +60,9 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
     }
     if changed {
         ctx.db.effect_verbatim(OPCODE_LTRIM, args);
+    } else {
+        // Who watches the key is told all the same, as in Redis.
+        ctx.db.count_as_changed(key);
     }
     ctx.reply.ok();
     Ok(())
