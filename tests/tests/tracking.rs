@@ -40,6 +40,44 @@ fn told(conn: &mut Conn) -> Vec<String> {
     keys
 }
 
+/// The keys of each push that is there by now.
+fn messages(conn: &mut Conn) -> Vec<String> {
+    conn.send_raw(&encode(&["CLIENT", "LIST"])).unwrap();
+    let mut messages = Vec::new();
+    loop {
+        match conn.read().unwrap() {
+            Value::Push(push) => {
+                let keys: Vec<_> = push[1].items().iter().map(Value::text).collect();
+                messages.push(keys.join(" "));
+            }
+            Value::Verbatim(_) => return messages,
+            other => panic!("neither a push nor a list of clients: {other:?}"),
+        }
+    }
+}
+
+/// Redis gathers what was changed until its next round; so does the shard of the client that changed it, whoever owns the keys.
+#[test]
+fn keys_that_one_client_changes_at_once_are_told_in_one_message_to_who_wants_prefixes() {
+    for launch in Launch::all() {
+        let (_home, server) = launch.start_alone();
+        let (mut reader, mut writer) = (resp3(&server), server.conn());
+        reader.line("CLIENT TRACKING ON BCAST PREFIX k");
+        for (lines, keys) in [
+            (&["MSET k0 1 k1 1 k2 1 k3 1 other 1"][..], "k0 k1 k2 k3"),
+            (&["RENAME k0 k4"], "k0 k4"),
+            (&["RENAME k1 k5"], "k1 k5"),
+            (&["COPY k4 k6"], "k6"),
+            (&["DEL k2 k3 k4"], "k2 k3 k4"),
+            (&["MULTI", "SET k7 1", "SET k0 1", "APPEND k0 1", "EXEC"], "k0 k7"),
+            (&["EVAL redis.call('set',KEYS[1],1)redis.call('set',KEYS[2],1) 2 k1 k3"], "k1 k3"),
+        ] {
+            lines.iter().for_each(|line| drop(writer.line(line)));
+            assert_eq!(messages(&mut reader), [keys], "{lines:?}");
+        }
+    }
+}
+
 /// Keys of both shards, when there are two.
 const KEYS: [&str; 8] = ["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"];
 

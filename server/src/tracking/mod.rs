@@ -6,6 +6,8 @@
 //!             or, for BCAST, the keys of a pass that begin with a client's prefixes
 //! ```
 //!
+//! Of a transaction's keys clients in BCAST mode are told by its coordinator, so that they get one message whoever owns the keys.
+//!
 //! Invariant: a read is noted before any later command can change the key, so that no change is missed; that a reader is told of a
 //! change he has seen already does no harm.
 
@@ -27,7 +29,7 @@ use tracked::Tracked;
 
 use crate::conn::{Conn, ConnId};
 use crate::map::Map;
-use crate::observe::{Change, Touched};
+use crate::observe::{Change, Touched, TouchedKey};
 use crate::shard::Shard;
 use crate::table::Entry;
 
@@ -93,6 +95,8 @@ pub struct Tracking {
     flushed: bool,
     /// A prefix has changed keys.
     changed: bool,
+    /// The changes at hand are a transaction's, whose coordinator tells clients in BCAST mode.
+    in_transaction: bool,
 }
 
 impl Tracking {
@@ -101,14 +105,25 @@ impl Tracking {
         self.clients > 0 || !self.tracked.is_empty() || !self.prefixes.is_empty()
     }
 
-    /// What is looked at next was changed by `author`.
-    pub fn set_author(&mut self, author: Author) {
+    /// What is looked at next was changed in a transaction of `author`; none: it was not.
+    pub fn set_author(&mut self, author: Option<Author>) {
+        self.in_transaction = author.is_some();
+        let author = author.unwrap_or_default();
         (self.caller, self.lapsed) = (author.caller, author.lapsed);
     }
 
     /// These keys, among the changes at hand, went by themselves.
     pub fn set_lapsed(&mut self, keys: Vec<Box<[u8]>>) {
         self.lapsed = keys;
+    }
+
+    fn note_for_prefixes(&mut self, key: &[u8], by: u64) {
+        for (prefix, news) in &mut self.prefixes {
+            if key.starts_with(prefix) {
+                news.changed.insert(key.into(), by);
+                self.changed = true;
+            }
+        }
     }
 
     /// True when clients are to be told something at the end of the pass.
@@ -211,18 +226,24 @@ impl Shard {
     }
 
     fn invalidate_key(&mut self, key: &[u8]) {
-        let lapsed = self.tracking.lapsed.iter().any(|gone| **gone == *key);
-        let caller = self.tracking.caller.filter(|_| !lapsed);
-        let by = caller.map_or(0, |caller| caller.client.id);
-        for (prefix, news) in &mut self.tracking.prefixes {
-            if key.starts_with(prefix) {
-                news.changed.insert(key.into(), by);
-                self.tracking.changed = true;
-            }
+        let Tracking { caller, lapsed, in_transaction, .. } = &self.tracking;
+        let by = changed_by(key, *caller, lapsed);
+        if !in_transaction {
+            self.tracking.note_for_prefixes(key, by);
         }
         if let Some(readers) = self.tracking.tracked.take(key) {
             self.shared.tracked_keys.fetch_sub(1, Ordering::Relaxed);
             self.tell(&readers, &Invalid::Keys([Box::from(key)].into()), by);
+        }
+    }
+
+    /// A transaction that this shard coordinates has changed keys, of whichever shards.
+    pub(crate) fn broadcast_changes(&mut self, touched: &[TouchedKey], author: &Author) {
+        for (_, key, change) in touched {
+            if *change == Change::Content {
+                let by = changed_by(key, author.caller, &author.lapsed);
+                self.tracking.note_for_prefixes(key, by);
+            }
         }
     }
 
@@ -303,6 +324,12 @@ impl Shard {
             }
         }
     }
+}
+
+/// The client that changed a key; 0 when it went by itself.
+fn changed_by(key: &[u8], caller: Option<Caller>, lapsed: &[Box<[u8]>]) -> u64 {
+    let lapsed = lapsed.iter().any(|gone| **gone == *key);
+    caller.filter(|_| !lapsed).map_or(0, |caller| caller.client.id)
 }
 
 /// The keys that a command has read and that its client wants to be told of.

@@ -452,6 +452,7 @@ impl Held {
         let effects = self.data.effects.take();
         let mut this = self.shard.borrow_mut();
         let (batch, gsn) = this.append_transaction(self.number, &effects);
+        this.broadcast_changes(&self.touched, &self.author);
         let shards = this.shards();
         let mut ends = Ends {
             touched: this.split_touched(self.touched),

@@ -14,7 +14,7 @@ use crate::msg::TxEnd;
 use crate::observe::Touched;
 use crate::shard::Shard;
 use crate::table::Entry;
-use crate::tracking::{Author, Client};
+use crate::tracking::Client;
 
 impl Shard {
     /// Starts a command whose keys lie on several shards, or which needs the whole keyspace; the connection waits for it.
@@ -77,13 +77,13 @@ impl Shard {
             self.keyspace.checkin(db, entry);
         }
         let reader = author.caller.map(|caller| caller.client);
-        self.tracking.set_author(author);
+        self.tracking.set_author(Some(author));
         // A change that came after the read is told to the reader, the others are not.
         self.track_all(reader, &read, true);
         for (db, key, change) in &touched {
             self.on_touched(Touched::Key(*db, key, *change));
         }
-        self.tracking.set_author(Author::default());
+        self.tracking.set_author(None);
         self.track_all(reader, &read, false);
         self.end_hold(number);
         let granted = self.tx.granted.remove(&number);
