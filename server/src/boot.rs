@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use ringstone_engine::Keyspace;
 use ringstone_peer::SlotMap;
+use ringstone_persist::crypt::Keyring;
 use ringstone_persist::disk::{Disk, StdDisk, block_on};
 use ringstone_persist::log::{
     FrameKind, LogId, LogWriter, Manifest, RecoverOptions, Recovered, RecoveryError, RecoveryPlan,
@@ -70,16 +71,21 @@ impl Boot {
 pub type Refusal = String;
 
 /// Loads everything. `seed` is random.
-pub fn boot(config: &Config, slots: SlotMap, seed: [u8; 32]) -> Result<Boot, Refusal> {
+pub fn boot(
+    config: &Config,
+    keyring: &Keyring,
+    slots: SlotMap,
+    seed: [u8; 32],
+) -> Result<Boot, Refusal> {
     let began = Instant::now();
     std::fs::create_dir_all(&config.dir)
         .map_err(|e| format!("dir {}: {e}", config.dir.display()))?;
     let mut owners = Owners::start(config, slots, seed)?;
     let mut boot = Boot::nothing();
     if config.appendonly {
-        recover_log(config, slots, seed, &mut owners, &mut boot)?;
+        recover_log(config, keyring, (slots, seed), &mut owners, &mut boot)?;
     } else {
-        import::load_dump(config, &mut owners, &mut boot)?;
+        import::load_dump(config, keyring, &mut owners, &mut boot)?;
     }
     if boot.keyspaces.is_empty() {
         boot.keyspaces = owners.finish()?;
@@ -116,25 +122,31 @@ pub fn reload_dump(
     slots: SlotMap,
     seed: [u8; 32],
     path: &Path,
+    keyring: &Keyring,
 ) -> Result<Reloaded, Refusal> {
     let mut owners = Owners::start(config, slots, seed)?;
-    let file = RdbFile::open(path).map_err(|e| e.to_string())?;
+    let file = RdbFile::open_with(path, keyring).map_err(|e| e.to_string())?;
     let functions = owners.load(&file, Expired::Keep)?.functions;
     Ok(Reloaded { keyspaces: owners.finish()?, functions })
 }
 
 /// Loads what the log's directory holds while the log is off, for DEBUG LOADAOF.
-pub fn reload_log(config: &Config, slots: SlotMap, seed: [u8; 32]) -> Result<Reloaded, Refusal> {
+pub fn reload_log(
+    config: &Config,
+    keyring: &Keyring,
+    slots: SlotMap,
+    seed: [u8; 32],
+) -> Result<Reloaded, Refusal> {
     let dir = config.dir.join(&config.appenddirname);
     let known = block_on(Manifest::load(&StdDisk, &dir)).map_err(|e| e.to_string())?;
     if known.is_none() {
         return Err(format!("there is no log in {}", dir.display()));
     }
     let mut owners = Owners::start(config, slots, seed)?;
-    let recovered = open_log(config, slots, seed, true)?;
+    let recovered = open_log(config, keyring, (slots, seed), true)?;
     let mut boot = Boot::nothing();
     if let Some((path, _)) = recovered.base() {
-        load_base(&path, &mut owners, &mut boot)?;
+        load_base(&path, keyring, &mut owners, &mut boot)?;
     }
     replay(&recovered, &mut owners, &mut boot)?;
     Ok(Reloaded { keyspaces: owners.finish()?, functions: boot.functions })
@@ -142,29 +154,31 @@ pub fn reload_log(config: &Config, slots: SlotMap, seed: [u8; 32]) -> Result<Rel
 
 fn recover_log(
     config: &Config,
-    slots: SlotMap,
-    seed: [u8; 32],
+    keyring: &Keyring,
+    (slots, seed): (SlotMap, [u8; 32]),
     owners: &mut Owners,
     boot: &mut Boot,
 ) -> Result<(), Refusal> {
     let dir = config.dir.join(&config.appenddirname);
-    let mut recovered = open_log(config, slots, seed, false)?;
+    let mut recovered = open_log(config, keyring, (slots, seed), false)?;
     let elsewhere = if recovered.manifest.is_superseded {
         tracing::warn!(
             "a snapshot was saved while the log in {} was off: taking the snapshot, which is newer",
             dir.display()
         );
-        import::load_dump(config, owners, boot)?
+        import::load_dump(config, keyring, owners, boot)?
     } else {
-        recovered.base().is_none() && recovered.gsn == 0 && import::import(config, owners, boot)?
+        recovered.base().is_none()
+            && recovered.gsn == 0
+            && import::import(config, keyring, owners, boot)?
     };
     if elsewhere {
         boot.keyspaces = std::mem::replace(owners, Owners::none()).finish()?;
-        base::write_first(&dir, boot, &mut recovered)?;
+        base::write_first(&dir, keyring, boot, &mut recovered)?;
     } else {
         take_log_again(&dir, &mut recovered)?;
         if let Some((path, cut)) = recovered.base() {
-            load_base(&path, owners, boot)?;
+            load_base(&path, keyring, owners, boot)?;
             tracing::debug!("base {} holds everything up to GSN {cut}", path.display());
         }
         replay(&recovered, owners, boot)?;
@@ -217,8 +231,8 @@ impl OpenedLog {
 /// Recovers the log in its directory; see [`RecoverOptions::pending`].
 pub fn open_log(
     config: &Config,
-    slots: SlotMap,
-    seed: [u8; 32],
+    keyring: &Keyring,
+    (slots, seed): (SlotMap, [u8; 32]),
     pending: bool,
 ) -> Result<Recovered, Refusal> {
     let dir = config.dir.join(&config.appenddirname);
@@ -229,6 +243,7 @@ pub fn open_log(
     options.force_truncate = config.force_truncate && !pending;
     options.foreign_prefix = Some(foreign_prefix(config));
     options.pending = pending;
+    options.keyring = keyring.clone();
     let recovered = recover(&StdDisk, &options, slots.shards())
         .map_err(|e| format!("the log in {} cannot be used: {e}", dir.display()))?;
     recovered.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -294,12 +309,18 @@ fn writer_options(
     WriterOptions {
         old_segments: recovered.old_segments(shard, shards),
         segment_bytes: config.log_segment_size,
+        cipher: recovered.cipher.clone(),
         ..WriterOptions::new(log, shard, recovered.epoch, mode, recovered.next_seq(shard))
     }
 }
 
-fn load_base(path: &Path, owners: &mut Owners, boot: &mut Boot) -> Result<(), Refusal> {
-    let file = RdbFile::open(path).map_err(|e| e.to_string())?;
+fn load_base(
+    path: &Path,
+    keyring: &Keyring,
+    owners: &mut Owners,
+    boot: &mut Boot,
+) -> Result<(), Refusal> {
+    let file = RdbFile::open_with(path, keyring).map_err(|e| e.to_string())?;
     let summary = owners.load(&file, Expired::Keep)?;
     boot.functions = summary.functions;
     boot.loaded.0 += summary.keys;

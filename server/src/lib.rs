@@ -14,6 +14,7 @@ pub mod config;
 pub mod conn;
 pub mod cron;
 pub mod docs;
+pub mod encryption;
 pub mod flow;
 pub mod keys;
 pub mod limits;

@@ -80,7 +80,8 @@ async fn begin(shard: &ShardRef) -> Result<(), String> {
         (this.shared.clone(), this.config.clone())
     };
     let opened = on_helper(shard, move || {
-        let recovered = open_log(&config, shared.slots, crate::start::random()?, true)?;
+        let (keyring, seed) = (shared.encryption.keyring(), crate::start::random()?);
+        let recovered = open_log(&config, &keyring, (shared.slots, seed), true)?;
         let opened = OpenedLog::new(&config, recovered, shared.slots);
         // Nobody takes a number while nothing is logged.
         shared.watermarks.go_on_at(opened.next_gsn);

@@ -49,6 +49,8 @@ pub struct Shared {
     pub helper: Helper,
     /// State of saving, for INFO and LASTSAVE.
     pub saving: Saving,
+    /// Master keys, and which files are sealed under which.
+    pub encryption: crate::encryption::Encryption,
     /// Random id of this run, 40 hex digits.
     pub run_id: String,
     /// When the process started, in ms since 1970.
@@ -223,6 +225,7 @@ impl Shared {
             acl_log: Mutex::default(),
             helper,
             saving,
+            encryption: crate::encryption::Encryption::default(),
             run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
             started_ms,
             ending: AtomicBool::new(false),

@@ -7,6 +7,8 @@
 //!
 //! Invariant: success is reported only when file and name are durable; the old file stays until then. One snapshot at a time.
 
+mod content;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ringstone_engine::Args;
 use ringstone_engine::cmd::{Group, Scope};
 use ringstone_engine::serial::{Compression, RdbWriter, SnapshotWriter, crc64};
+use ringstone_persist::crypt::{FileSealer, Keyring, Purpose, Unit, sealed_with};
 use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::install;
 use ringstone_persist::log::{Base, Faults, Manifest};
@@ -22,10 +25,10 @@ use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 
 use crate::ask::{Ticket, ask_all};
 use crate::rt::exec::yield_now;
-use crate::rt::file::BlockFile;
 use crate::shard::{Shard, ShardRef};
 use crate::shared::Shared;
 use crate::table::Entry;
+use content::ContentFile;
 
 /// Bytes that are encoded between two looks at other tasks: about 50 us of work.
 const STEP_BYTES: usize = 32 << 10;
@@ -251,13 +254,17 @@ async fn write_and_install(shard: &ShardRef, target: Target) -> Result<(), Strin
     };
     match target {
         Target::Dump => {
-            let (path, log_dir, shared) = {
+            let (path, log_dir, shared, config) = {
                 let this = shard.borrow();
                 let log_dir = dir.join(&this.config.appenddirname);
-                (dir.join(&this.config.dbfilename), log_dir, this.shared.clone())
+                let path = dir.join(&this.config.dbfilename);
+                (path, log_dir, this.shared.clone(), this.config.clone())
             };
             let installed = on_helper(shard, move || {
                 install(&temporary, &path)?;
+                shared.with_manifest(|manifest| {
+                    shared.encryption.note_files(&config, manifest.as_deref());
+                });
                 // Without a GSN the cut was taken while nothing was logged.
                 if cut.is_none() { supersede_log(&shared, &log_dir) } else { Ok(()) }
             });
@@ -276,7 +283,9 @@ pub(crate) async fn write_file(
     path: &Path,
 ) -> Result<Option<u64>, String> {
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
-    let file = BlockFile::open(path, true).await.map_err(fail)?;
+    let keyring = shard.borrow().shared.encryption.keyring();
+    let sealer = sealer_for(&keyring, path)?;
+    let mut file = ContentFile::open(path, true, sealer.clone()).await.map_err(fail)?;
     let cut = crate::tx::global::cut(shard, target).await;
     let newer = newer_types(shard).await?;
     let header = {
@@ -294,14 +303,23 @@ pub(crate) async fn write_file(
     };
     file.write_at(0, &header.bytes).await.map_err(fail)?;
     let offsets = Arc::new(AtomicU64::new(header.bytes.len() as u64));
-    let mut blocks = Vec::new();
-    for part in start_parts(shard, path, &offsets) {
-        blocks.extend(part.get().await.unwrap_or_else(|| Err("a shard is gone".into()))?);
+    let (mut blocks, mut units) = (Vec::new(), Vec::new());
+    for part in start_parts(shard, path, &offsets, sealer.as_ref()) {
+        let part = part.get().await.unwrap_or_else(|| Err("a shard is gone".into()))?;
+        blocks.extend(part.0);
+        units.extend(part.1);
     }
     let (offset, bytes) = tail(&header, blocks).map_err(|e| e.to_string())?;
     file.write_at(offset, &bytes).await.map_err(fail)?;
-    file.close().await.map_err(fail)?;
+    file.finish(units).await.map_err(fail)?;
     Ok(cut)
+}
+
+/// Seals a snapshot's file, where files are to be sealed.
+pub(crate) fn sealer_for(keyring: &Keyring, path: &Path) -> Result<Option<FileSealer>, String> {
+    let what = path.display().to_string();
+    let made = keyring.seals().then(|| FileSealer::new(keyring, Purpose::Snapshot, &what));
+    made.transpose().map_err(|e| e.to_string())
 }
 
 /// Whether the file will hold what Redis 7.0 does not know; an error when it must not.
@@ -324,30 +342,37 @@ async fn newer_types(shard: &ShardRef) -> Result<bool, String> {
     Ok(newer)
 }
 
-type Blocks = Result<Vec<BlockEntry>, String>;
+type Blocks = Result<(Vec<BlockEntry>, Vec<Unit>), String>;
 
 fn start_parts(
     shard: &ShardRef,
     path: &Path,
     offsets: &Arc<AtomicU64>,
+    sealer: Option<&FileSealer>,
 ) -> Vec<crate::ask::Answer<Blocks>> {
     let mut this = shard.borrow_mut();
     let shards = this.shards();
     (0..shards)
         .map(|to| {
             let (ticket, answer) = this.question();
-            let (path, offsets) = (path.to_owned(), offsets.clone());
-            this.call(to, move |there| there.start_part(path, offsets, ticket));
+            let (path, offsets, sealer) = (path.to_owned(), offsets.clone(), sealer.cloned());
+            this.call(to, move |there| there.start_part(path, offsets, sealer, ticket));
             answer
         })
         .collect()
 }
 
 impl Shard {
-    fn start_part(&mut self, path: PathBuf, offsets: Arc<AtomicU64>, ticket: Ticket<Blocks>) {
+    fn start_part(
+        &mut self,
+        path: PathBuf,
+        offsets: Arc<AtomicU64>,
+        sealer: Option<FileSealer>,
+        ticket: Ticket<Blocks>,
+    ) {
         let Some(me) = self.me() else { return };
         self.queues.spawn_background(async move {
-            let blocks = write_part(&me, &path, &offsets)
+            let blocks = write_part(&me, &path, &offsets, sealer)
                 .await
                 .map_err(|e| format!("{}: {e}", path.display()));
             let mut this = me.borrow_mut();
@@ -361,8 +386,9 @@ async fn write_part(
     shard: &ShardRef,
     path: &Path,
     offsets: &AtomicU64,
-) -> std::io::Result<Vec<BlockEntry>> {
-    let file = BlockFile::open(path, false).await?;
+    sealer: Option<FileSealer>,
+) -> std::io::Result<(Vec<BlockEntry>, Vec<Unit>)> {
+    let mut file = ContentFile::open(path, false, sealer).await?;
     let (index, compression) = {
         let this = shard.borrow();
         (this.index, this.snapshot.as_ref().map_or(Compression::All, |cut| cut.compression))
@@ -385,20 +411,20 @@ async fn write_part(
         };
         if writer.len_bytes() >= BLOCK_BYTES || (done && writer.entries() > 0) {
             let (mut block, entries) = writer.take_block();
-            write_block(&file, &mut blocks, &mut block, entries).await?;
+            write_block(&mut file, &mut blocks, &mut block, entries).await?;
         }
         if done {
             break;
         }
         yield_now().await;
     }
-    file.close().await?;
-    Ok(blocks.into_entries())
+    let units = file.close().await?;
+    Ok((blocks.into_entries(), units))
 }
 
 /// Sums and writes a block in pieces, since one large collection may make it large.
 async fn write_block(
-    file: &BlockFile,
+    file: &mut ContentFile,
     blocks: &mut BlockWriter<'_>,
     block: &mut Vec<u8>,
     entries: u64,
@@ -435,7 +461,10 @@ fn supersede_log(shared: &Shared, dir: &Path) -> Result<(), String> {
         Some(manifest) => mark(manifest),
         None => match block_on(Manifest::load(&StdDisk, dir)) {
             Ok(None) => Ok(()),
-            Ok(Some(mut manifest)) => mark(&mut manifest),
+            Ok(Some(mut manifest)) => {
+                manifest.unlock(&shared.encryption.keyring()).map_err(|e| name(&e))?;
+                mark(&mut manifest)
+            }
             // Nobody can take it for newer than it is: a start with it is refused.
             Err(e) => {
                 tracing::warn!("the log that is off cannot be used any more: {}", name(&e));
@@ -461,10 +490,15 @@ async fn install_base(
     .into_iter()
     .flatten()
     .collect();
-    let shared = shard.borrow().shared.clone();
+    let (shared, config) = {
+        let this = shard.borrow();
+        (this.shared.clone(), this.config.clone())
+    };
     let installed = on_helper(shard, move || {
-        install(&temporary, &dir.join(&file_name))?;
-        let bytes = std::fs::metadata(dir.join(&file_name)).map_or(0, |m| m.len());
+        let path = dir.join(&file_name);
+        let sealed = sealed_with(&temporary).map_err(|e| format!("{}: {e}", path.display()))?;
+        install(&temporary, &path)?;
+        let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
         shared.with_manifest(|manifest| {
             let Some(manifest) = manifest else { return Err("there is no log".to_owned()) };
             let old = manifest.base.clone();
@@ -472,6 +506,7 @@ async fn install_base(
                 Base { file_name: file_name.clone(), cut_gsn: cut },
                 first_live.into_iter().chain(shared.vanished()),
             );
+            manifest.seals.base_id = sealed.map(|(id, _)| id);
             block_on(manifest.store(&StdDisk, &dir))
                 .map_err(|e| format!("{}: {e}", dir.join("MANIFEST").display()))?;
             if let Some(old) = old.filter(|old| old.file_name != file_name)
@@ -479,6 +514,7 @@ async fn install_base(
             {
                 tracing::warn!("{} could not be removed: {e}", old.file_name);
             }
+            shared.encryption.note_files(&config, Some(manifest));
             shared.saving.base_bytes.store(bytes, Ordering::Relaxed);
             shared.saving.log_bytes.store(0, Ordering::Relaxed);
             Ok(())

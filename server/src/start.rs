@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringstone_peer::SlotMap;
+use ringstone_persist::crypt::Keyring;
 
 use crate::boot::{Boot, boot, lock_dir};
 use crate::checks::{check_host, make_room_for_clients};
@@ -75,6 +76,10 @@ fn run(loaded: Loaded, log: Log) -> Result<(), String> {
     let users = crate::users_file::at_start(&config, &users)?;
     check_host().map_err(|e| e.to_string())?;
     let _lock = lock_dir(&config.dir)?;
+    let keyring = crate::encryption::keyring(&config)?;
+    if let Some(id) = keyring.active().filter(|_| keyring.seals()) {
+        tracing::info!("what is written is encrypted under the master key {id}");
+    }
     let cpus = cpus();
     let shards = if config.shards == 0 { cpus.len() } else { config.shards as usize }.max(1);
     let slots = SlotMap::new(shards);
@@ -93,8 +98,8 @@ fn run(loaded: Loaded, log: Log) -> Result<(), String> {
     if config.daemonize {
         go_on_in_background().map_err(|e| format!("cannot go on in the background: {e}"))?;
     }
-    let booted = boot(&config, slots, random()?)?;
-    let threads = start(&config, (store, users), slots, booted, listeners, &cpus)?;
+    let booted = boot(&config, &keyring, slots, random()?)?;
+    let threads = start(&config, (store, users, keyring), slots, booted, listeners, &cpus)?;
     threads.shared.set_log(log);
     threads.shared.set_listening(listening, &[]);
     write_pidfile(&config);
@@ -115,7 +120,7 @@ struct Running {
 
 fn start(
     config: &Config,
-    (store, users): (crate::config::ConfigStore, crate::acl::Users),
+    (store, users, keyring): (crate::config::ConfigStore, crate::acl::Users, Keyring),
     slots: SlotMap,
     booted: Boot,
     listeners: Vec<Vec<Listener>>,
@@ -127,6 +132,8 @@ fn start(
     let Boot { keyspaces, logs, manifest, vanished, next_gsn, functions, loaded, log_bytes } =
         booted;
     let shared = Arc::new(Shared::new(slots, next_gsn, peers, store, helper, random()?));
+    shared.encryption.note_files(config, manifest.as_ref());
+    shared.encryption.set_keyring(keyring);
     shared.set_manifest(manifest, vanished);
     shared.change_users(|now| *now = users);
     shared.libraries.load_all(&functions)?;
@@ -190,6 +197,10 @@ async fn run_shard(parts: ShardParts, listeners: Vec<Listener>, pulse: Arc<Pulse
             std::process::exit(1);
         }
     };
+    if index == 0 {
+        let me = shard.clone();
+        queues.spawn(async move { crate::encryption::renew(&me).await });
+    }
     queues.spawn_background(crate::cron::run(shard.clone()));
     crate::reactor::run(shard, parking, kick).await;
 }
@@ -198,7 +209,10 @@ async fn run_shard(parts: ShardParts, listeners: Vec<Listener>, pulse: Arc<Pulse
 fn wait_for_end(shared: &Arc<Shared>) {
     loop {
         match signal::wait() {
-            Signal::Hangup => reopen(shared),
+            Signal::Hangup => {
+                reopen(shared);
+                shared.post(0, Shard::reload_keys);
+            }
             Signal::Stopped => return,
             name @ (Signal::Terminate | Signal::Interrupt) => {
                 tracing::warn!(

@@ -9,6 +9,9 @@
     reason = "helpers of tests"
 )]
 
+#[path = "durability/encryption.rs"]
+mod encryption;
+
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -233,6 +233,11 @@ impl Manifest {
         Ok(opener)
     }
 
+    /// Whether there may be frames in clear behind the base.
+    pub fn has_clear_frames(&self) -> bool {
+        self.seals.from_gsn.is_none_or(|from| from > self.cut_gsn() + 1)
+    }
+
     /// The first data key of an epoch that begins behind `gsn`; `None` where what is written is not sealed. MANIFEST is to be
     /// stored before anything is sealed with it.
     pub(super) fn seal_epoch(

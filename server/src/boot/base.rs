@@ -1,11 +1,12 @@
 //! The first base of a log that begins with data from elsewhere.
 
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
 use ringstone_engine::Keyspace;
 use ringstone_engine::serial::{RdbWriter, SnapshotWriter};
+use ringstone_persist::crypt::{FileSealer, Keyring, Unit};
 use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::install::install;
 use ringstone_persist::log::{Base, Faults, Recovered};
@@ -19,6 +20,7 @@ const STEP_BYTES: usize = 1 << 20;
 /// has a GSN of its own, and so a name that no other base has.
 pub(super) fn write_first(
     dir: &Path,
+    keyring: &Keyring,
     boot: &mut Boot,
     recovered: &mut Recovered,
 ) -> Result<(), String> {
@@ -27,7 +29,9 @@ pub(super) fn write_first(
     let path = dir.join(&file_name);
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
     let temporary = dir.join("base.rdb.new");
-    let mut file = std::fs::File::create(&temporary).map_err(fail)?;
+    let file = std::fs::File::create(&temporary).map_err(fail)?;
+    let sealer = crate::snapshot::sealer_for(keyring, &path)?;
+    let mut file = Content { file, sealer, units: Vec::new(), at: 0 };
     let created_s = u64::try_from(crate::rt::clock::unix_ms() / 1000).unwrap_or(0);
     let header = Header {
         created_s,
@@ -37,7 +41,7 @@ pub(super) fn write_first(
         ..Header::default()
     }
     .encode();
-    file.write_all(&header.bytes).map_err(fail)?;
+    file.append(header.bytes.clone()).map_err(fail)?;
     let offsets = AtomicU64::new(header.bytes.len() as u64);
     let mut blocks = Vec::new();
     for (shard, keyspace) in boot.keyspaces.iter_mut().enumerate() {
@@ -49,7 +53,7 @@ pub(super) fn write_first(
             if writer.entries() > 0 {
                 let (mut block, entries) = writer.take_block();
                 part.seal(&mut block, entries);
-                file.write_all(&block).map_err(fail)?;
+                file.append(block).map_err(fail)?;
             }
             if done {
                 break;
@@ -58,10 +62,12 @@ pub(super) fn write_first(
         blocks.extend(part.into_entries());
     }
     let (_, bytes) = tail(&header, blocks).map_err(|e| e.to_string())?;
-    file.write_all(&bytes).map_err(fail)?;
+    file.append(bytes).map_err(fail)?;
+    let base_id = file.finish().map_err(fail)?;
     block_on(install(&StdDisk, &temporary, &path, Faults::NONE)).map_err(fail)?;
     let replaced = recovered.base();
     recovered.start_anew(Base { file_name, cut_gsn });
+    recovered.manifest.seals.base_id = base_id;
     block_on(recovered.manifest.store(&StdDisk, dir)).map_err(fail)?;
     boot.log_bytes = (super::file_len(&path), 0);
     if let Some((old, _)) = replaced
@@ -70,4 +76,34 @@ pub(super) fn write_first(
         tracing::warn!("{} could not be removed: {e}", old.display());
     }
     Ok(())
+}
+
+/// The base's content as it is appended, sealed where it is to be.
+struct Content {
+    file: std::fs::File,
+    sealer: Option<FileSealer>,
+    units: Vec<Unit>,
+    at: u64,
+}
+
+impl Content {
+    fn append(&mut self, mut bytes: Vec<u8>) -> std::io::Result<()> {
+        if let Some(sealer) = &self.sealer {
+            if self.at == 0 {
+                self.file.write_all(sealer.header())?;
+            }
+            self.units.push(sealer.seal(self.at, &mut bytes).map_err(std::io::Error::other)?);
+        }
+        self.at += bytes.len() as u64;
+        self.file.write_all(&bytes)
+    }
+
+    /// Completes a sealed file; its random name.
+    fn finish(mut self) -> std::io::Result<Option<[u8; 16]>> {
+        let Some(sealer) = self.sealer else { return Ok(None) };
+        let (offset, foot) = sealer.foot(self.units).map_err(std::io::Error::other)?;
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.write_all(&foot)?;
+        Ok(Some(sealer.id()))
+    }
 }

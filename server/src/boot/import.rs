@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use ringstone_engine::cmd::{self, Command};
 use ringstone_engine::{ArgBuf, Args};
+use ringstone_persist::crypt::Keyring;
 use ringstone_persist::import::{Import, ImportOptions, Imported};
 use ringstone_persist::rdb::{Expired, RdbFile};
 
@@ -27,6 +28,7 @@ const REDIS_DIR: &str = "appendonlydir";
 /// Loads `dump.rdb` if there is one; true when there was.
 pub(super) fn load_dump(
     config: &Config,
+    keyring: &Keyring,
     owners: &mut Owners,
     boot: &mut Boot,
 ) -> Result<bool, String> {
@@ -34,7 +36,7 @@ pub(super) fn load_dump(
     if config.dbfilename.as_os_str().is_empty() || !path.exists() {
         return Ok(false);
     }
-    let file = RdbFile::open(&path).map_err(|e| e.to_string())?;
+    let file = RdbFile::open_with(&path, keyring).map_err(|e| e.to_string())?;
     let summary = owners.load(&file, Expired::DropBefore(crate::rt::clock::unix_ms()))?;
     tracing::info!(
         "{} loaded: {} keys, {} had expired",
@@ -50,10 +52,13 @@ pub(super) fn load_dump(
 /// Takes over what Redis left: its append-only files, else `dump.rdb`; true when there was something.
 pub(super) fn import(
     config: &Config,
+    keyring: &Keyring,
     owners: &mut Owners,
     boot: &mut Boot,
 ) -> Result<bool, String> {
-    let Some(path) = append_only_file(config) else { return load_dump(config, owners, boot) };
+    let Some(path) = append_only_file(config) else {
+        return load_dump(config, keyring, owners, boot);
+    };
     let dump = config.dir.join(&config.dbfilename);
     if !config.dbfilename.as_os_str().is_empty() && dump.exists() {
         tracing::warn!(

@@ -9,6 +9,7 @@ use ringstone_engine::{Args, Error, Reply, Tree};
 use super::{Host, HostCommand, Outcome};
 use crate::ask::ask_all;
 use crate::config::Config;
+use crate::encryption;
 use crate::log_switch;
 use crate::shard::{Shard, ShardRef};
 
@@ -92,7 +93,9 @@ fn set(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
     let local = host.conn.is_local();
     let shared = host.shard.shared.clone();
     // Named is enough: a switch that another client began is waited for.
-    let names_log = words.iter().step_by(2).any(|name| name.eq_ignore_ascii_case(b"appendonly"));
+    let names = |wanted: &[u8]| words.iter().step_by(2).any(|n| n.eq_ignore_ascii_case(wanted));
+    let names_log = names(b"appendonly");
+    let names_keys = names(b"encryption-key-file");
     let (config, change) = shared
         .with_config(|store| {
             let change = store.set(&words, local)?;
@@ -119,6 +122,12 @@ fn set(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Error> {
                 ("bind", "Failed to bind to specified addresses.")
             };
             let error = shared.with_config(|store| store.roll_back(&change, param, why));
+            return Tree::Error(Error::owned(error.to_string()));
+        }
+        if names_keys && let Err(reason) = encryption::reload(&shard, config.clone()).await {
+            tracing::error!("the keys are not changed: {reason}");
+            let param = "encryption-key-file";
+            let error = shared.with_config(|store| store.roll_back(&change, param, &reason));
             return Tree::Error(Error::owned(error.to_string()));
         }
         apply_everywhere(&shard, config, new_password).await;

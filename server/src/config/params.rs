@@ -290,6 +290,17 @@ params! {
         /// Refuse writes while the last snapshot failed and snapshots are configured.
         stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error", Kind::Bool, "yes", Live;
     }
+    "Encryption" {
+        /// Encrypt log and snapshots; see [encryption](encryption.md). Files that are there already are written anew at the start.
+        encryption_at_rest: bool = "encryption-at-rest", Kind::Bool, "no", Boot;
+        /// File with the master keys, one a line, of which the first is used for what is written: 64 hexadecimal digits or 44
+        /// characters of base64. Or a file of exactly 32 bytes. To set it, to the same name too, reads it anew and rotates.
+        encryption_key_file: PathBuf = "encryption-key-file", Kind::Path, "", Live;
+        /// Environment variable with the master keys, in the same form.
+        encryption_key_env: PathBuf = "encryption-key-env", Kind::Path, "", Boot;
+        /// Shell command that prints the master keys, in the same form. It is run at start and on SIGHUP.
+        encryption_key_command: Secret = "encryption-key-command", Kind::Secret, "", Boot;
+    }
     "Replication" {
         /// Bytes of the stream of changes that are kept for replicas that come back.
         repl_backlog_size: u64 = "repl-backlog-size", Kind::Memory { min: 1, max: i64::MAX }, "1mb", Live;

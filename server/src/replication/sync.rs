@@ -7,9 +7,8 @@
 //! Invariant: a replica's snapshot holds exactly what was changed before the cut, and it is sent exactly what the stream says
 //! after it. The cut is one instant of all shards, at which every batch has been closed and none is open.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+mod content;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,11 +22,10 @@ use crate::conn::{Conn, ConnId};
 use crate::rt::exec::sleep;
 use crate::shard::{Shard, ShardRef};
 use crate::snapshot::{Target, end_claim, on_helper, write_file};
+use content::Content;
 
 /// How often a wait looks again.
 const POLL: Duration = Duration::from_millis(2);
-/// Bytes that are read from the file at a time.
-const PIECE_BYTES: usize = 256 << 10;
 /// Bytes that may wait in a connection before the next piece is read.
 const UNSENT_BYTES_MAX: usize = 1 << 20;
 
@@ -101,16 +99,17 @@ async fn save_while_wanted(shard: ShardRef) {
         let mut this = shard.borrow_mut();
         let saved_for = this.saved_for();
         match result {
-            Ok((file, len)) => {
+            Ok(content) => {
+                let len = content.len();
                 tracing::info!(
                     "a snapshot of {len} bytes for {} replicas is ready",
                     saved_for.len()
                 );
-                let file = Arc::new(file);
+                let content = Arc::new(content);
                 for id in saved_for {
                     this.set_stage(id, Stage::Sending);
-                    let (me, file) = (shard.clone(), Arc::clone(&file));
-                    this.queues.spawn(async move { send(&me, id, &file, len).await });
+                    let (me, content) = (shard.clone(), Arc::clone(&content));
+                    this.queues.spawn(async move { send(&me, id, &content).await });
                 }
             }
             Err(reason) => {
@@ -128,7 +127,7 @@ async fn save_while_wanted(shard: ShardRef) {
 }
 
 /// Writes the snapshot into a file that has no name any more.
-async fn save(shard: &ShardRef) -> Result<(File, u64), String> {
+async fn save(shard: &ShardRef) -> Result<Content, String> {
     let path = {
         let this = shard.borrow();
         this.shared.saving.note_begin(crate::rt::clock::unix_ms());
@@ -138,21 +137,14 @@ async fn save(shard: &ShardRef) -> Result<(File, u64), String> {
     if written.is_err() {
         ask_all(shard, Shard::end_snapshot).await;
     }
-    let opened = on_helper(shard, move || open_and_unlink(path)).await;
+    let keyring = shard.borrow().shared.encryption.keyring();
+    let opened = on_helper(shard, move || Content::open_and_unlink(&path, &keyring)).await;
     written?;
     opened.unwrap_or_else(|| Err("the helper is gone".into()))
 }
 
-fn open_and_unlink(path: PathBuf) -> Result<(File, u64), String> {
-    let opened = File::open(&path).and_then(|file| {
-        let len = file.metadata()?.len();
-        Ok((file, len))
-    });
-    drop(std::fs::remove_file(&path));
-    opened.map_err(|e| format!("{}: {e}", path.display()))
-}
-
-async fn send(shard: &ShardRef, id: ReplicaId, file: &Arc<File>, len: u64) {
+async fn send(shard: &ShardRef, id: ReplicaId, content: &Arc<Content>) {
+    let len = content.len();
     let head = format!("${len}\r\n");
     let mut piece: Arc<[u8]> = head.as_bytes().into();
     let mut at = 0;
@@ -164,12 +156,8 @@ async fn send(shard: &ShardRef, id: ReplicaId, file: &Arc<File>, len: u64) {
         if at >= len {
             break;
         }
-        let file = Arc::clone(file);
-        let read = on_helper(shard, move || {
-            let wanted = usize::try_from(len - at).unwrap_or(usize::MAX).min(PIECE_BYTES);
-            let mut bytes = vec![0; wanted];
-            file.read_exact_at(&mut bytes, at).map(|()| bytes)
-        });
+        let content = Arc::clone(content);
+        let read = on_helper(shard, move || content.piece_at(at));
         match read.await {
             Some(Ok(bytes)) => {
                 at += bytes.len() as u64;

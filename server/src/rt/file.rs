@@ -43,12 +43,20 @@ impl BlockFile {
     }
     /// Writes a block whose offset and length are multiples of 4096.
     pub async fn write_at(&self, offset: u64, block: &[u8]) -> io::Result<()> {
+        self.write_changed(offset, block, |_| Ok(())).await
+    }
+    /// The same, and has `change` change the copy that is written.
+    pub async fn write_changed(
+        &self,
+        offset: u64,
+        block: &[u8],
+        change: impl FnOnce(&mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut buffer = self.0.alloc_dma_buffer(block.len());
-        buffer
-            .as_bytes_mut()
-            .get_mut(..block.len())
-            .ok_or(io::ErrorKind::InvalidInput)?
-            .copy_from_slice(block);
+        let place =
+            buffer.as_bytes_mut().get_mut(..block.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        place.copy_from_slice(block);
+        change(place)?;
         let written = self.0.write_at(buffer, offset).await.map_err(to_io)?;
         if written == block.len() {
             Ok(())

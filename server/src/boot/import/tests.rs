@@ -16,7 +16,7 @@ fn home() -> (TempDir, Config) {
 }
 
 fn start(config: &Config, shards: usize) -> Result<Boot, String> {
-    boot(config, SlotMap::new(shards), [3; 32])
+    boot(config, &Default::default(), SlotMap::new(shards), [3; 32])
 }
 
 fn refusal(config: &Config, shards: usize) -> String {

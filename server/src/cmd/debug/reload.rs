@@ -42,9 +42,9 @@ pub(super) fn reload(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Err
         if saves && let Err(reason) = save(&shard, Target::Dump).await {
             return Tree::Error(Error::owned(format!("ERR {reason}")));
         }
-        let path = {
+        let (path, keyring) = {
             let this = shard.borrow();
-            this.config.dir.join(&this.config.dbfilename)
+            (this.config.dir.join(&this.config.dbfilename), this.shared.encryption.keyring())
         };
         let functions = (differs(saves, keeps)).then_some(match keeps {
             Keeps::Nothing => Policy::Flush,
@@ -52,7 +52,7 @@ pub(super) fn reload(host: &mut Host<'_>, args: Args<'_>) -> Result<Outcome, Err
             Keeps::All => Policy::Append,
         });
         let answer = load_data(&shard, (keeps, functions), move |config, slots, seed| {
-            crate::boot::reload_dump(config, slots, seed, &path)
+            crate::boot::reload_dump(config, slots, seed, &path, &keyring)
         })
         .await;
         // What was loaded is another state than the log's: it begins anew with it.
@@ -95,12 +95,13 @@ pub(super) fn load_log(host: &mut Host<'_>) -> Result<Outcome, Error> {
         let file = shared.with_manifest(|manifest| {
             manifest.and_then(|m| m.base.as_ref().map(|base| base.file_name.clone()))
         });
+        let keyring = shared.encryption.keyring();
         let path = {
             let this = shard.borrow();
             this.config.dir.join(&this.config.appenddirname).join(file.unwrap_or_default())
         };
         load_data(&shard, (Keeps::Nothing, None), move |config, slots, seed| {
-            crate::boot::reload_dump(config, slots, seed, &path)
+            crate::boot::reload_dump(config, slots, seed, &path, &keyring)
         })
         .await
     })
@@ -114,8 +115,10 @@ async fn load_idle_log(shard: &ShardRef) -> Tree {
         sleep(POLL).await;
     }
     let (config, slots) = (shard.borrow().config.clone(), shared.slots);
-    let loaded =
-        on_helper(shard, move || crate::boot::reload_log(&config, slots, crate::start::random()?));
+    let keyring = shared.encryption.keyring();
+    let loaded = on_helper(shard, move || {
+        crate::boot::reload_log(&config, &keyring, slots, crate::start::random()?)
+    });
     let loaded = loaded.await.unwrap_or_else(|| Err("the helper is gone".into()));
     end_claim(shard, Target::Base);
     let functions = Some(Policy::Flush);

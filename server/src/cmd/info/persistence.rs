@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
+use ringstone_persist::crypt::KeyId;
+
 use super::About;
 use crate::rt::clock;
 
@@ -61,6 +63,7 @@ pub(super) fn persistence(out: &mut String, about: &About<'_>) {
     );
     line!(out, "aof_last_write_status:{}", if all.unhealthy { "err" } else { "ok" });
     line!(out, "aof_last_cow_size:0");
+    encryption(out, about);
     line!(out, "module_fork_in_progress:0");
     line!(out, "module_fork_last_cow_size:0");
     if all.logs {
@@ -76,4 +79,16 @@ pub(super) fn persistence(out: &mut String, about: &About<'_>) {
         line!(out, "log_durable_gsn:{}", shared.watermarks.synced());
         line!(out, "log_last_error:{}", all.log_error.as_deref().unwrap_or(""));
     }
+}
+
+/// Which master keys are known, and which of them some file needs.
+fn encryption(out: &mut String, about: &About<'_>) {
+    let (keyring, files) = (about.shared.encryption.keyring(), about.shared.encryption.files());
+    let list = |ids: &[KeyId]| ids.iter().map(KeyId::to_string).collect::<Vec<_>>().join(",");
+    line!(out, "encryption_at_rest:{}", u8::from(keyring.seals()));
+    let active = keyring.active().filter(|_| keyring.seals());
+    line!(out, "encryption_key:{}", active.map(|id| id.to_string()).unwrap_or_default());
+    line!(out, "encryption_keys_known:{}", list(&keyring.ids()));
+    line!(out, "encryption_keys_in_use:{}", list(&files.master_keys()));
+    line!(out, "encryption_files_in_clear:{}", u8::from(files.has_clear()));
 }
