@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::config::Config;
 
 /// No text of keys is longer.
-const TEXT_BYTES_MAX: u64 = 64 << 10;
+const TEXT_BYTES_MAX: usize = 64 << 10;
 /// How long a command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
@@ -72,12 +72,12 @@ fn of_file(path: &Path) -> Result<Text, String> {
             );
         }
         // With its final capacity from the start, so that no copy is left behind.
-        let mut text = Zeroizing::new(Vec::with_capacity(TEXT_BYTES_MAX as usize + 1));
-        file.take(TEXT_BYTES_MAX + 1).read_to_end(&mut text)?;
+        let mut text = Zeroizing::new(Vec::with_capacity(TEXT_BYTES_MAX + 1));
+        file.take(TEXT_BYTES_MAX as u64 + 1).read_to_end(&mut text)?;
         Ok::<_, std::io::Error>(text)
     };
     let text = read().map_err(|e| e.to_string())?;
-    if text.len() as u64 > TEXT_BYTES_MAX {
+    if text.len() > TEXT_BYTES_MAX {
         return Err(format!("it is longer than {TEXT_BYTES_MAX} bytes"));
     }
     Ok(text)
@@ -110,9 +110,9 @@ fn of_command(command: &[u8]) -> Result<Text, String> {
     if !status.success() {
         return Err(format!("it failed: {status}"));
     }
-    let mut text = Zeroizing::new(Vec::with_capacity(TEXT_BYTES_MAX as usize + 1));
+    let mut text = Zeroizing::new(Vec::with_capacity(TEXT_BYTES_MAX + 1));
     if let Some(out) = child.stdout.take() {
-        out.take(TEXT_BYTES_MAX).read_to_end(&mut text).map_err(|e| e.to_string())?;
+        out.take(TEXT_BYTES_MAX as u64).read_to_end(&mut text).map_err(|e| e.to_string())?;
     }
     Ok(text)
 }

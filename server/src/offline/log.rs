@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ringstone_persist::crypt::Keyring;
 use ringstone_persist::disk::block_on;
 use ringstone_persist::disk::overlay::Overlay;
-use ringstone_persist::log::{Manifest, RecoverOptions, Recovered, RecoveryError, SegmentId};
+use ringstone_persist::log::{
+    FrameOpener, Manifest, RecoverOptions, Recovered, RecoveryError, SegmentId,
+};
 
 use super::output::Progress;
 use super::place::log_dir;
@@ -27,10 +30,12 @@ pub(crate) fn open(config: &Config, force: bool) -> Result<Option<OpenLog>, Reco
     if block_on(Manifest::load(&*disk, &dir))?.is_none() && !super::place::is_log(&dir) {
         return Ok(None);
     }
+    let keyring = keyring(config)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     // A log that is there keeps its name, so that no random one is needed.
     let mut options = RecoverOptions::new(&dir, 1, [0; 16], 0);
     options.force_truncate = force;
+    options.keyring = keyring;
     options.foreign_prefix = Some(crate::boot::foreign_prefix(config));
     let progress = Progress::bytes("reading the log", segment_bytes(&dir), {
         let disk = disk.clone();
@@ -39,6 +44,24 @@ pub(crate) fn open(config: &Config, force: bool) -> Result<Option<OpenLog>, Reco
     let recovered = crate::boot::recover(&*disk, &options, threads)?;
     drop(progress);
     Ok(Some(OpenLog { disk, recovered }))
+}
+
+/// The keys that the configuration names; see docs/encryption.md. Nothing is written, so that none is needed for that.
+pub(crate) fn keyring(config: &Config) -> Result<Keyring, RecoveryError> {
+    let config = Config { encryption_at_rest: false, ..config.clone() };
+    crate::encryption::keyring(&config).map_err(|why| RecoveryError::Io {
+        what: "keys".to_owned(),
+        error: std::io::Error::other(why),
+    })
+}
+
+/// What opens the frames of the log in `dir` that are encrypted.
+pub(crate) fn opener(config: &Config, dir: &Path) -> Result<FrameOpener, RecoveryError> {
+    let disk = Overlay::default();
+    let Some(mut manifest) = block_on(Manifest::load(&disk, dir))? else {
+        return Ok(FrameOpener::default());
+    };
+    Ok(manifest.unlock(&keyring(config)?)?)
 }
 
 /// Bytes in segments and stages.

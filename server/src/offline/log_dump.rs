@@ -96,6 +96,9 @@ fn file(options: &Options, out: &mut Output) -> Result<(), Failure> {
         block_on(scan_segment(&disk, path, &log, id)).map_err(fail)?
     };
     let mut header = [0; FRAME_HEADER_BYTES];
+    let dir = std::path::absolute(path).map_err(fail)?;
+    let dir = dir.parent().unwrap_or(Path::new("/"));
+    let mut opener = None;
     for frame in &scan.frames {
         let seed = FrameSeed::new(&log, frame.sealed_for);
         block_on(disk.read_full_at(&file, &mut header, frame.offset)).map_err(fail)?;
@@ -104,6 +107,18 @@ fn file(options: &Options, out: &mut Output) -> Result<(), Failure> {
         let at = frame.offset + FRAME_HEADER_BYTES as u64;
         let filled = block_on(disk.read_full_at(&file, &mut records, at)).map_err(fail)?;
         records.truncate(filled);
+        if header.key != 0 {
+            if opener.is_none() {
+                let keys = log::opener(&options.server.plain()?, dir);
+                opener = Some(keys.map_err(|error| format!("{}: {error}", path.display()))?);
+            }
+            let place = format!("{}, offset {}", path.display(), frame.offset);
+            let opened = opener.as_ref().map(|opener| opener.open(&header, &mut records, &place));
+            if let Some(Err(error)) = opened {
+                tracing::warn!("{error}");
+                continue;
+            }
+        }
         let shown = Shown { segment: id, offset: frame.offset, header, records: &records };
         show(options, &shown, out)?;
     }
