@@ -109,6 +109,55 @@ fn a_faulty_directory_fails_the_call_it_is_told_to() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_at_a_start_is_named_and_kept() {
+    let faults = Faults::new();
+    let Some((_dir, home, _run)) = faulty(&faults) else { return };
+    let launch = Launch::ringstone().log("always").shards(1).set("log-segment-size", "1mb");
+    let server = launch.start(&home);
+    let mut conn = server.conn();
+    assert_eq!(conn.line("SET before 1").text(), "OK");
+    assert!(!conn.line("BGREWRITEAOF").is_error());
+    while conn.line("INFO persistence").text().contains("aof_rewrite_in_progress:1") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(conn.line("SET after 1").text(), "OK");
+    server.kill();
+    for name in ["MANIFEST", "base-", "/s0-"] {
+        faults.add(Rule::always(Call::Read, name, Effect::Eio));
+        let error = launch.try_start(&home).expect_err("it starts without what it cannot read");
+        assert!(faults.hits() > 0 && error.status.is_some(), "{name}: {error}");
+        assert!(error.log.contains(name.trim_start_matches('/')), "{name}: {error}");
+        faults.clear();
+    }
+    let server = launch.start(&home);
+    let mut conn = server.conn();
+    assert_eq!(conn.line("MGET before after").items().len(), 2);
+    assert_eq!(conn.line("EXISTS before after").int(), Some(2));
+}
+
+#[test]
+fn a_slow_disk_delays_what_must_be_on_it_and_nothing_else() {
+    let faults = Faults::new();
+    let Some((_dir, home, _run)) = faulty(&faults) else { return };
+    let launch = Launch::ringstone().log("always").shards(1).set("log-segment-size", "1mb");
+    let server = launch.start(&home);
+    let (mut writer, mut reader) = (server.conn(), server.conn());
+    assert_eq!(writer.line("SET key 1").text(), "OK");
+    faults.add(Rule::always(Call::Write, "/s0-", Effect::Delay(Duration::from_millis(300))));
+    writer.send_raw(b"SET key 2\r\n").unwrap();
+    while faults.hits() == 0 {
+        assert_eq!(reader.line("EXISTS other").int(), Some(0));
+    }
+    // The write is on its way to the disk; who does not read it does not wait for it.
+    assert_eq!(reader.line("PING").text(), "PONG");
+    assert_eq!(writer.read().unwrap().text(), "OK");
+    assert_eq!(reader.line("GET key").text(), "2");
+    faults.clear();
+    server.kill();
+    assert_eq!(launch.start(&home).conn().line("GET key").text(), "2");
+}
+
+#[test]
 fn the_server_runs_on_a_faulty_directory_that_has_no_faults() {
     let faults = Faults::new();
     let Some((_dir, home, _run)) = faulty(&faults) else { return };

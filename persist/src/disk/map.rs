@@ -33,6 +33,13 @@ impl MappedFile {
         let map = unsafe { memmap2::Mmap::map(&file)? };
         // Advice only: a kernel that does not know it loads as correctly.
         let _ = map.advise(memmap2::Advice::Sequential);
+        // Reads it in now: a page that the disk cannot read is an error here, and SIGBUS at an access. A kernel before 5.14 does
+        // not know the advice.
+        if let Err(e) = map.advise(memmap2::Advice::PopulateRead)
+            && e.raw_os_error() == Some(rustix::io::Errno::FAULT.raw_os_error())
+        {
+            return Err(io::Error::other("the disk cannot read all of it (I/O error)"));
+        }
         Ok(MappedFile(Bytes::Mapped(map)))
     }
 

@@ -9,6 +9,7 @@ use super::guard::{Device, Run};
 use super::history::{Cut, Key, judge};
 use super::image::Image;
 use super::load::read;
+use super::record::Leaving;
 use super::round::Round;
 use super::{Mutation, Options};
 use crate::crash::Random;
@@ -26,7 +27,7 @@ pub(super) struct Job {
     pub(super) is_first: bool,
     /// Writes whose fate was open.
     pub(super) pending: usize,
-    pub(super) image: Image,
+    pub(super) leaving: Leaving,
     pub(super) seed: u64,
 }
 
@@ -38,6 +39,8 @@ pub(super) struct Found {
     pub(super) lost_us: u64,
     pub(super) started_ms: u64,
     pub(super) cut_again: bool,
+    /// The file system did not survive a block that was torn between sectors.
+    pub(super) unmountable: u64,
     /// What the key that is written after a recovery held before.
     after: String,
 }
@@ -64,11 +67,15 @@ impl Bench {
             cut,
             found: &mut found,
             writes: false,
+            records: false,
+            is_broken: false,
         };
         let mut random = Random::new(job.seed);
         if let Err(e) = visit.run(job, &mut random) {
             found.faults.push(("unreadable", e.to_string()));
         }
+        // What an error left recording.
+        self.device.content.recorded();
         found
     }
 }
@@ -81,6 +88,10 @@ struct Visit<'a> {
     found: &'a mut Found,
     /// Whether a recovered server must take a write.
     writes: bool,
+    /// Whether a recovery is recorded, to be cut as well.
+    records: bool,
+    /// The file system says so of itself.
+    is_broken: bool,
 }
 
 /// What a recovery showed, and where its own recording was when it did.
@@ -95,41 +106,63 @@ struct Recovered {
 impl Visit<'_> {
     fn run(&mut self, job: &Job, random: &mut Random) -> io::Result<()> {
         let content = &self.bench.device.content;
-        content.insert(job.image.clone());
         let again = random.one_in(4);
-        if again {
-            content.record(Instant::now(), self.options.mutation == Some(Mutation::DropFlushes));
-        }
+        self.records = again;
         // A first write has segments prepared, which takes longer than all the rest.
         self.writes = again || random.one_in(4);
-        let first = self.recover(1 + random.below(3), content, None)?;
+        let first = self.recover(1 + random.below(3), &job.leaving, None)?;
+        self.records = false;
         let Some(recording) = content.recorded() else { return Ok(()) };
         let Some(first) = first.filter(|_| self.found.faults.is_empty()) else { return Ok(()) };
         self.found.cut_again = true;
         let position = random.below(recording.position() + 1);
         let mut cutter = recording.cutter();
         cutter.advance(position);
-        let image = cutter.images(random).swap_remove(0);
-        content.insert(image);
+        let leaving = cutter.leavings(random).swap_remove(0);
         let seen = (position >= first.seen).then_some(&first);
-        let second = self.recover(1 + random.below(3), content, seen)?;
+        let second = self.recover(1 + random.below(3), &leaving, seen)?;
         if second.is_some() && self.options.window().is_none() && position >= first.written {
             self.expect_after();
         }
         Ok(())
     }
 
-    /// Mounts, starts, reads, judges, writes a little, kills.
+    /// Recovers from what was left. Neither ext4 nor XFS survives every block of its own that is torn between sectors (a
+    /// superblock of two sectors, a directory block whose first sector is newer than the journal); when the file system says
+    /// that it is broken, blocks are left whole, as disks of today leave them.
     fn recover(
         &mut self,
         shards: u64,
-        content: &Content,
+        leaving: &Leaving,
+        before: Option<&Recovered>,
+    ) -> io::Result<Option<Recovered>> {
+        let faults = self.found.faults.len();
+        self.is_broken = false;
+        let recovered = self.recover_from(shards, &leaving.image, before);
+        match &leaving.whole_blocks {
+            Some(whole) if self.is_broken => {
+                self.found.faults.truncate(faults);
+                self.found.unmountable += 1;
+                self.recover_from(shards, whole, before)
+            }
+            _ => recovered,
+        }
+    }
+
+    /// Mounts, starts, reads, judges, writes a little, kills.
+    fn recover_from(
+        &mut self,
+        shards: u64,
+        image: &Image,
         before: Option<&Recovered>,
     ) -> io::Result<Option<Recovered>> {
         let (bench, options) = (self.bench, self.options);
-        let mounted = match bench.device.mount(&options.filesystem, &bench.home.data()) {
+        self.insert(image.clone());
+        let at = bench.home.data();
+        let mounted = match bench.device.mount(&options.filesystem, &at) {
             Ok(mounted) => mounted,
             Err(e) => {
+                self.is_broken = true;
                 self.fault("file system gone", e.to_string());
                 return Ok(None);
             }
@@ -139,16 +172,27 @@ impl Visit<'_> {
         let server = match options.launch(shards).try_start(&bench.home) {
             Ok(server) => server,
             Err(e) => {
+                self.is_broken = bench.device.is_broken(&at);
                 self.fault("refused to start", e.to_string());
                 return Ok(None);
             }
         };
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.found.started_ms = self.found.started_ms.max(took_ms);
-        let recovered = self.visit(&server, content, before);
+        let recovered = self.visit(&server, &bench.device.content, before);
         server.kill();
+        self.is_broken = bench.device.is_broken(&at);
         mounted.unmount();
         recovered.map(Some)
+    }
+
+    fn insert(&self, image: Image) {
+        let content = &self.bench.device.content;
+        content.insert(image);
+        if self.records {
+            let drops = self.options.mutation == Some(Mutation::DropFlushes);
+            content.record(Instant::now(), drops);
+        }
     }
 
     fn visit(

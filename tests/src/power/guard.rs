@@ -177,6 +177,14 @@ impl Device {
         Ok(Mounted { at: at.to_owned() })
     }
 
+    /// True when the file system that is mounted from it has found itself broken.
+    pub fn is_broken(&self, at: &Path) -> bool {
+        let name = self.path.file_name().unwrap_or_default();
+        let errors = Path::new("/sys/fs/ext4").join(name).join("errors_count");
+        let errors = fs::read_to_string(errors).unwrap_or_default();
+        fs::read_dir(at).is_err() || errors.trim().parse().is_ok_and(|count: u64| count > 0)
+    }
+
     /// Writes a file system onto it.
     pub fn make(&self, filesystem: &str) -> io::Result<()> {
         let path = self.path.display().to_string();

@@ -11,7 +11,7 @@
 
 use std::time::Instant;
 
-use super::image::{Image, SECTOR};
+use super::image::{BLOCK, Image, SECTOR};
 use crate::crash::Random;
 
 /// Pending writes of which every subset is tried, rather than some.
@@ -145,14 +145,14 @@ impl Cutter<'_> {
         self.pending.len()
     }
 
-    /// Images that a power cut here may leave: all, when few writes are open, otherwise one by chance.
-    pub fn images(&self, random: &mut Random) -> Vec<Image> {
+    /// What a power cut here may leave: all of it, when few writes are open, otherwise something by chance.
+    pub fn leavings(&self, random: &mut Random) -> Vec<Leaving> {
         let count = self.pending.len();
         if count <= ENUMERATED_MAX {
+            let fate = |is_there| if is_there { Fate::Whole } else { Fate::Absent };
             let with = |subset: usize| {
-                self.image(&mut |nth| {
-                    if subset >> nth & 1 == 1 { Fate::Whole } else { Fate::Absent }
-                })
+                let fates = (0..count).map(|nth| fate(subset >> nth & 1 == 1));
+                self.leaving(&fates.collect::<Vec<Fate>>())
             };
             return (0..1 << count).map(with).collect();
         }
@@ -160,7 +160,7 @@ impl Cutter<'_> {
         let style = random.below(8);
         let percent = [3, 15, 50, 50, 85, 97][usize::try_from(random.below(6)).unwrap_or(0)];
         let mark = usize::try_from(random.below(count as u64)).unwrap_or(0);
-        let image = self.image(&mut |nth| match style {
+        let fates = (0..count).map(|nth| match style {
             0 if nth < mark => Fate::Whole,
             1 if nth >= mark => Fate::Whole,
             2 if nth != mark => Fate::Whole,
@@ -170,24 +170,35 @@ impl Cutter<'_> {
             _ if random.one_in(4) => Fate::Torn(random.next()),
             _ => Fate::Whole,
         });
-        vec![image]
+        vec![self.leaving(&fates.collect::<Vec<Fate>>())]
     }
 
-    fn image(&self, fate: &mut dyn FnMut(usize) -> Fate) -> Image {
+    fn leaving(&self, fates: &[Fate]) -> Leaving {
+        let is_torn = fates.iter().any(|fate| matches!(fate, Fate::Torn(_)));
+        Leaving {
+            image: self.image(fates, SECTOR),
+            whole_blocks: is_torn.then(|| self.image(fates, BLOCK)),
+        }
+    }
+
+    fn image(&self, fates: &[Fate], unit: usize) -> Image {
         let mut image = self.certain.clone();
-        for (nth, write) in self.pending.iter().enumerate() {
+        for (fate, write) in fates.iter().zip(&self.pending) {
             let write = &self.recording.writes[*write];
-            match fate(nth) {
+            match *fate {
                 Fate::Absent => {}
                 Fate::Whole => image.write(write.offset, &write.bytes),
                 Fate::Torn(seed) => {
                     let mut random = Random::new(seed);
-                    let mut offset = write.offset;
-                    for sector in write.bytes.chunks(SECTOR) {
+                    let (mut offset, mut rest) = (write.offset, &write.bytes[..]);
+                    while !rest.is_empty() {
+                        let within = usize::try_from(offset % unit as u64).unwrap_or(0);
+                        let (piece, next) = rest.split_at((unit - within).min(rest.len()));
                         if random.one_in(2) {
-                            image.write(offset, sector);
+                            image.write(offset, piece);
                         }
-                        offset += sector.len() as u64;
+                        offset += piece.len() as u64;
+                        rest = next;
                     }
                 }
             }
@@ -196,6 +207,16 @@ impl Cutter<'_> {
     }
 }
 
+/// What a power cut leaves.
+#[derive(Debug)]
+pub struct Leaving {
+    /// With writes torn between sectors.
+    pub image: Image,
+    /// The same, torn between blocks only, when anything was torn.
+    pub whole_blocks: Option<Image>,
+}
+
+#[derive(Clone, Copy)]
 enum Fate {
     Absent,
     Whole,
@@ -207,14 +228,14 @@ enum Fate {
 mod tests {
     use super::*;
 
-    fn first_bytes(images: &[Image]) -> Vec<[u8; 2]> {
+    fn first_bytes(leavings: &[Leaving]) -> Vec<[u8; 2]> {
         let byte = |image: &Image, at| {
             let mut out = [0];
             image.read(at, &mut out);
             out[0]
         };
         let mut all: Vec<[u8; 2]> =
-            images.iter().map(|image| [byte(image, 0), byte(image, 4096)]).collect();
+            leavings.iter().map(|l| [byte(&l.image, 0), byte(&l.image, 4096)]).collect();
         all.sort_unstable();
         all
     }
@@ -234,8 +255,8 @@ mod tests {
         let mut random = Random::new(1);
         let mut cutter = recording.cutter();
         cutter.advance(before);
-        assert_eq!(first_bytes(&cutter.images(&mut random)), [[0, 0], [0, 2], [1, 0], [1, 2]]);
+        assert_eq!(first_bytes(&cutter.leavings(&mut random)), [[0, 0], [0, 2], [1, 0], [1, 2]]);
         cutter.advance(after);
-        assert_eq!(first_bytes(&cutter.images(&mut random)), [[1, 0], [1, 2]]);
+        assert_eq!(first_bytes(&cutter.leavings(&mut random)), [[1, 0], [1, 2]]);
     }
 }

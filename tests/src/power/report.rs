@@ -38,6 +38,8 @@ pub struct Report {
     pub forgiven: u64,
     /// Age of the oldest of those, in milliseconds.
     pub lost_ms_max: u64,
+    /// Images whose file system did not survive a torn block of its own; they were tried again with whole blocks.
+    pub unmountable: u64,
     /// Longest start.
     pub started_ms_max: u64,
     /// What went wrong, by kind, the first few of each.
@@ -81,6 +83,7 @@ impl Report {
         self.images += 1;
         self.cuts_in_recovery += u64::from(found.cut_again);
         self.checked += found.checked;
+        self.unmountable += found.unmountable;
         self.open += u64::from(job.pending > 0);
         self.open_max = self.open_max.max(job.pending);
         self.forgiven += u64::from(found.lost_us > 0);
@@ -100,6 +103,13 @@ impl fmt::Display for Report {
             "{} power cuts, {} images ({} with open writes, at most {}), {} second cuts within recovery",
             self.cuts, self.images, self.open, self.open_max, self.cuts_in_recovery
         )?;
+        if self.unmountable > 0 {
+            writeln!(
+                f,
+                "{} images broke the file system itself, by a block torn between sectors, and were tried again with whole blocks",
+                self.unmountable
+            )?;
+        }
         writeln!(
             f,
             "{} recordings: {} writes acknowledged; {} block writes, {} flushes, {} MiB",

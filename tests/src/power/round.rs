@@ -1,9 +1,11 @@
 //! One recording: three lives of the server on an empty file system, with different numbers of shards, ended by SIGKILL or
 //! SIGTERM, with a rewrite or a snapshot now and then.
 
+use std::fs;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::check::Job;
@@ -19,12 +21,16 @@ use crate::server::{Home, Server};
 
 const LIVES: usize = 3;
 const CLIENTS: usize = 6;
+const WITNESS_STEP: Duration = Duration::from_millis(5);
+/// From when on the machine counts as standing still.
+const STALL_US: u64 = 100_000;
 
 /// What was recorded, and what the clients know.
 pub(super) struct Round {
     recording: Recording,
     clients: Vec<Client>,
-    /// When no server ran, in microseconds; such time does not count against a promise of the server.
+    /// When no server ran, or the whole machine stood still, in microseconds; such time does not count against a promise of
+    /// the server.
     downs: Vec<(u64, u64)>,
 }
 
@@ -44,6 +50,7 @@ impl Round {
         let clock = Clock::new(device.content.clone(), began);
         let mut clients: Vec<Client> = Vec::new();
         let (mut downs, mut down) = (Vec::new(), 0);
+        let witness = Witness::begin(run, began);
         for life in 0..LIVES {
             let shards = 1 + usize::try_from(random.below(3)).unwrap_or(0);
             let server = match options.launch(shards).try_start(&home) {
@@ -60,6 +67,8 @@ impl Round {
             down = clock.now().us;
             clients.append(&mut new);
         }
+        downs.extend(witness.end());
+        let downs = union(downs);
         let recording = device.content.recorded();
         mounted.unmount();
         let recording = recording.ok_or_else(|| io::Error::other("nothing was recorded"))?;
@@ -104,14 +113,14 @@ impl Round {
         let mut cutter = self.recording.cutter();
         positions.into_iter().flat_map(move |position| {
             cutter.advance(position);
-            let images = cutter.images(&mut random);
+            let leavings = cutter.leavings(&mut random);
             let pending = cutter.pending();
-            let seeds: Vec<u64> = images.iter().map(|_| random.next()).collect();
-            images.into_iter().zip(seeds).enumerate().map(move |(nth, (image, seed))| Job {
+            let seeds: Vec<u64> = leavings.iter().map(|_| random.next()).collect();
+            leavings.into_iter().zip(seeds).enumerate().map(move |(nth, (leaving, seed))| Job {
                 position,
                 is_first: nth == 0,
                 pending,
-                image,
+                leaving,
                 seed,
             })
         })
@@ -122,6 +131,54 @@ impl Round {
         let us = up_us(&self.downs, self.recording.time_us(position));
         Cut { position, us, window }
     }
+}
+
+/// Notes when the machine stood still: a thread that sleeps a little and writes a byte to the same disk as the server's own
+/// output, and finds that this took long.
+struct Witness {
+    stop: Arc<AtomicBool>,
+    stalls: JoinHandle<Vec<(u64, u64)>>,
+}
+
+impl Witness {
+    fn begin(run: &Run, began: Instant) -> Witness {
+        let (stop, path) = (Arc::new(AtomicBool::new(false)), run.path().join("witness"));
+        let stopped = stop.clone();
+        let stalls = thread::spawn(move || {
+            let us = || u64::try_from(began.elapsed().as_micros()).unwrap_or(0);
+            let mut stalls = Vec::new();
+            while !stopped.load(Ordering::SeqCst) {
+                let from = us();
+                thread::sleep(WITNESS_STEP);
+                // A disk that is full, or gone, shows elsewhere.
+                let _ = fs::write(&path, b"x");
+                let to = us();
+                if to - from > STALL_US {
+                    stalls.push((from, to));
+                }
+            }
+            stalls
+        });
+        Witness { stop, stalls }
+    }
+
+    fn end(self) -> Vec<(u64, u64)> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.stalls.join().unwrap_or_default()
+    }
+}
+
+/// The same times, none twice.
+fn union(mut times: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    times.sort_unstable();
+    let mut out: Vec<(u64, u64)> = Vec::new();
+    for (from, to) in times {
+        match out.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => out.push((from, to)),
+        }
+    }
+    out
 }
 
 /// Time less that in which no server ran.
@@ -168,7 +225,12 @@ fn load(
 
 #[cfg(test)]
 mod tests {
-    use super::up_us;
+    use super::{union, up_us};
+
+    #[test]
+    fn times_that_overlap_count_once() {
+        assert_eq!(union(vec![(5, 9), (0, 3), (7, 12), (3, 4)]), [(0, 4), (5, 12)]);
+    }
 
     #[test]
     fn time_stands_still_while_no_server_runs() {
