@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use fuser::{BackgroundSession, Config, Filesystem, MountOption};
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
 
@@ -25,8 +26,8 @@ use super::disk::{Content, DiskFs, NAME};
 use super::image::Image;
 use crate::server::target_dir;
 
-/// Tries to unmount what is still in use.
-const TRIES: u32 = 200;
+/// Tries to unmount what is still in use: io_uring lets go of files some time after its process has ended.
+const TRIES: u32 = 3000;
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -169,8 +170,20 @@ pub struct Device {
 }
 
 impl Device {
-    /// Mounts what is on it.
+    /// Mounts what is on it, once nothing that was mounted from it before is in use any more: the kernel would show the former
+    /// content again.
     pub fn mount(&self, filesystem: &str, at: &Path) -> io::Result<Mounted> {
+        let exclusive = OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC;
+        let is_free = (0..TRIES).any(|_| {
+            let opened = rustix::fs::open(&self.path, exclusive, Mode::empty());
+            opened.is_ok() || {
+                thread::sleep(BETWEEN_TRIES);
+                false
+            }
+        });
+        if !is_free {
+            return Err(io::Error::other(format!("{} is still in use", self.path.display())));
+        }
         // Several copies of one image are mounted at a time, which XFS refuses otherwise.
         let options = (filesystem == "xfs").then_some(c"nouuid");
         mount(&self.path, at, filesystem, MountFlags::NOATIME, options)?;
