@@ -86,11 +86,30 @@ fn touched_by(
         Scope::All(_) => whole(command.spec.name, args, db, databases, each),
         Scope::Keys | Scope::Cursor(_) => {
             // COPY only reads the one, a ZUNIONSTORE all but one of its keys.
-            let dbs = if command.spec.names_database() { 0..databases } else { db..db + 1 };
+            let (first, second) = databases_of(&command.spec, args, db);
             let change = Change::of(&command.spec, args);
             for at in command.spec.written_positions(args).unwrap_or_default() {
-                dbs.clone().for_each(|db| each(Touched::Key(db, args.at(at), change)));
+                each(Touched::Key(first, args.at(at), change));
+                if let Some(second) = second {
+                    each(Touched::Key(second, args.at(at), change));
+                }
             }
+        }
+    }
+}
+
+/// The databases in which a command has changed its keys: MOVE in its own and in the one that it names, COPY in the latter only.
+fn databases_of(spec: &Spec, args: Args<'_>, own: usize) -> (usize, Option<usize>) {
+    if !spec.names_database() {
+        return (own, None);
+    }
+    let index =
+        |at: usize| args.get(at).and_then(parse_i64).and_then(|db| usize::try_from(db).ok());
+    match spec.name {
+        "move" => (own, index(2)),
+        _ => {
+            let named = (3..args.len()).rev().find(|at| args.is(*at, "DB"));
+            (named.and_then(|at| index(at + 1)).unwrap_or(own), None)
         }
     }
 }

@@ -100,12 +100,23 @@ fn relative_times_are_logged_as_absolute_ones() {
 
 #[test]
 fn times_that_have_passed_remove_the_key() {
-    for line in
-        ["SET k w PXAT 1", "SET k w EXAT 1", "PEXPIREAT k 1", "EXPIRE k 0", "GETEX k PXAT 1"]
-    {
+    for line in ["PEXPIREAT k 1", "EXPIRE k 0", "GETEX k PXAT 1"] {
         let mut pair = Pair::new();
         pair.step("SET k v");
         assert!(pair.step(line), "{line}");
+        assert!(pair.live.listing().is_empty(), "{line}");
+    }
+}
+
+/// DBSIZE counts it until then, as in Redis.
+#[test]
+fn a_string_stored_with_a_time_that_has_passed_goes_when_somebody_meets_it() {
+    for line in ["SET k w PXAT 1", "SET k w EXAT 1", "MSETEX 1 k w PXAT 1"] {
+        let mut pair = Pair::new();
+        pair.step("SET k v");
+        assert!(pair.step(line), "{line}");
+        assert_eq!(pair.live.run("DBSIZE"), pair.replica.run("DBSIZE"), "{line}");
+        assert!(pair.step("GET k"), "{line}");
         assert!(pair.live.listing().is_empty(), "{line}");
     }
 }

@@ -6,7 +6,7 @@ use crate::cmd::{
     Acl, Arg, ArgKind, Begin, Command, Find, Flags, Group as CommandGroup, KeyFlags, KeySpec, Spec,
 };
 use crate::error::{CmdResult, Error};
-use crate::keyspace::{Classes, Ctx};
+use crate::keyspace::{Classes, Ctx, Mode};
 use crate::types::Stream;
 use crate::types::stream::{Group, StreamId};
 
@@ -237,7 +237,7 @@ fn usage(args: Args<'_>) -> Error {
 }
 
 /// `[MKSTREAM] [ENTRIESREAD count]` from argument 5 on.
-fn options(args: Args<'_>, may_make: bool) -> Result<(bool, Option<u64>), Error> {
+fn options(ctx: &Ctx<'_>, args: Args<'_>, may_make: bool) -> Result<(bool, Option<u64>), Error> {
     let (mut make, mut read, mut at) = (false, None, 5);
     while at < args.len() {
         if may_make && args.is(at, "mkstream") {
@@ -245,10 +245,11 @@ fn options(args: Args<'_>, may_make: bool) -> Result<(bool, Option<u64>), Error>
             at += 1;
         } else if args.is(at, "entriesread") && at + 1 < args.len() {
             let count = integer(args.at(at + 1))?;
-            if count < -1 {
+            // A counter that went round beyond the largest number is recorded as what it shows.
+            if count < -1 && ctx.db.mode() != Mode::Replay {
                 return Err(Error::text("ERR value for ENTRIESREAD must be positive or -1"));
             }
-            read = u64::try_from(count).ok();
+            read = Some(count.cast_unsigned()).filter(|_| count != -1);
             at += 2;
         } else {
             return Err(usage(args));
@@ -271,7 +272,7 @@ fn group<'c>(ctx: &'c mut Ctx<'_>, args: Args<'_>) -> Result<&'c mut Group, Erro
 }
 
 fn create(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let (make, entries_read) = options(args, true)?;
+    let (make, entries_read) = options(ctx, args, true)?;
     if args.len() > 8 {
         return Err(usage(args));
     }
@@ -299,7 +300,7 @@ fn create(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
 }
 
 fn setid(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
-    let (_, entries_read) = options(args, false)?;
+    let (_, entries_read) = options(ctx, args, false)?;
     let stream = stream(ctx, args)?;
     let last = stream.last_id();
     let group = stream.group_mut(args.at(3)).ok_or_else(|| no_group_at(args.at(2), args.at(3)))?;
@@ -336,7 +337,7 @@ pub(super) fn record_consumer(ctx: &mut Ctx<'_>, key: &[u8], group: &[u8], consu
 }
 
 fn entries_read_text(entries_read: Option<u64>) -> String {
-    entries_read.map_or_else(|| "-1".to_owned(), |n| n.to_string())
+    entries_read.map_or_else(|| "-1".to_owned(), |n| n.cast_signed().to_string())
 }
 
 fn destroy(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {

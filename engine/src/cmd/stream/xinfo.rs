@@ -213,7 +213,8 @@ fn position(out: &mut dyn Reply, stream: &Stream, group: &Group) {
     id(out, "last-delivered-id", group.last_id);
     out.bulk(b"entries-read");
     match group.entries_read {
-        Some(read) => out.int(i64::try_from(read).unwrap_or(i64::MAX)),
+        // Beyond the largest number it goes round, as in Redis.
+        Some(read) => out.int(read.cast_signed()),
         None => out.null(),
     }
     out.bulk(b"lag");

@@ -161,7 +161,7 @@ impl<'a> Read<'a> {
         let mut entries_read = group.entries_read;
         for id in &ids {
             entries_read = match entries_read.filter(|_| !stream.has_tombstones_from(*id)) {
-                Some(read) => Some(read + 1),
+                Some(read) => Some(read.wrapping_add(1)),
                 None if stream.entries_added() > 0 => stream.entries_up_to(*id),
                 None => None,
             };
