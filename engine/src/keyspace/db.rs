@@ -269,6 +269,10 @@ impl Db<'_> {
             return None;
         }
         if self.has_due_fields(entry) {
+            if self.mode == Mode::Reading {
+                let is_seen = self.ks.hide_fields(self.index, place, self.now_ms);
+                return is_seen.then_some(place);
+            }
             let (_, is_left) = self.ks.expire_fields(self.index, place, self.now_ms, usize::MAX);
             return is_left.then_some(place);
         }

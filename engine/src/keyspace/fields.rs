@@ -1,7 +1,7 @@
 //! Fields of hashes that expire.
 //!
 //! A field whose time is up goes when its key is looked at, so that no command ever sees it, or in the active cycle. Each leaves an
-//! HDEL. The cycle finds hashes by a queue of times; an entry of it may be out of date, which shows when its turn comes.
+//! HDEL; where nothing may be recorded ([`Mode::Reading`]) it is hidden, and leaves its HDEL later. The cycle finds hashes by a queue of times; an entry of it may be out of date, which shows when its turn comes.
 //!
 //! Invariant: of a hash with fields that expire the queue has an entry of the earliest time or before.
 
@@ -116,6 +116,23 @@ impl Keyspace {
         (due.len(), !is_empty)
     }
 
+    /// Hides the fields that are due of the hash at `place`, and records nothing; false when nothing of it would be seen.
+    pub(super) fn hide_fields(&mut self, index: usize, place: Place, now_ms: i64) -> bool {
+        let hash = self.dbs.get(index).and_then(|d| d.table.at(place)).map(Entry::value);
+        let Some(ValueRef::Hash(hash)) = hash else { return true };
+        if hash.is_all_due(now_ms) {
+            return false;
+        }
+        if hash.shows_due(now_ms) {
+            self.secure(index, place);
+            let entry = self.dbs.get_mut(index).and_then(|d| d.table.at_mut(place));
+            if let Some(ValueMut::Hash(hash)) = entry.map(Entry::value_mut) {
+                hash.hide_due(now_ms);
+            }
+        }
+        true
+    }
+
     /// Removes about `budget` fields that are due, of all databases; how many, and whether those are all.
     pub(super) fn expire_fields_cycle(&mut self, now_ms: i64, budget: usize) -> (usize, bool) {
         let mut removed = 0;
@@ -223,6 +240,40 @@ mod tests {
         assert_eq!(len(&mut ks, 20, Mode::Live), None);
         assert_eq!(effects(&mut ks), ["h b c"]);
         assert!(ks.is_empty());
+    }
+
+    #[test]
+    fn a_field_that_is_due_while_nothing_may_be_recorded_is_hidden_and_told_later() {
+        let mut ks = Keyspace::new(1, 7);
+        put(&mut ks, b"h", &[("a", Some(10)), ("b", Some(20)), ("c", Some(30))]);
+        let fields = |ks: &mut Keyspace, now_ms, mode| {
+            let mut db = ks.db(0, now_ms, mode);
+            let hash = db.get_as::<Hash>(b"h").unwrap();
+            hash.map(|hash| (hash.len(), hash.contains(b"a"), hash.contains(b"c")))
+        };
+        assert_eq!(fields(&mut ks, 10, Mode::Reading), Some((2, false, true)));
+        assert_eq!(fields(&mut ks, 20, Mode::Reading), Some((1, false, true)));
+        assert_eq!(fields(&mut ks, 30, Mode::Reading), None, "a hash of which nothing is left");
+        assert!(ks.has_field_times());
+        assert_eq!(effects(&mut ks), [""; 0]);
+        assert_eq!(fields(&mut ks, 29, Mode::Live), Some((1, false, true)));
+        assert_eq!(effects(&mut ks), ["h a b"]);
+        assert_eq!(ks.expire_fields_cycle(30, 10), (1, true));
+        assert_eq!(effects(&mut ks), ["h c"]);
+        assert!(ks.is_empty());
+    }
+
+    #[test]
+    fn the_cycle_finds_what_was_hidden() {
+        let mut ks = Keyspace::new(1, 7);
+        put(&mut ks, b"h", &[("a", Some(10)), ("b", None)]);
+        assert_eq!(ks.db(0, 10, Mode::Reading).get_as::<Hash>(b"h").unwrap().unwrap().len(), 1);
+        assert_eq!(ks.expire_fields_cycle(10, 10), (1, true));
+        assert_eq!(effects(&mut ks), ["h a"]);
+        assert_eq!(
+            ks.db(0, 10, Mode::Live).get_as::<Hash>(b"h").unwrap().unwrap().earliest(),
+            None
+        );
     }
 
     #[test]

@@ -179,6 +179,10 @@ impl Keyspace {
     pub fn is_paused(&self) -> bool {
         self.is_paused
     }
+    /// How to look at keys without changing them where they are paused.
+    pub fn look_mode(&self) -> Mode {
+        if self.is_paused { Mode::Reading } else { Mode::Live }
+    }
     /// Number of databases.
     pub fn databases(&self) -> usize {
         self.databases

@@ -122,8 +122,8 @@ pub fn run_or_wait(
 ) -> Result<(), Error> {
     let Run::Data(run) = entry.run else { return Ok(()) };
     let before = crate::replication::before(&keyspace.effects);
-    let reads = keyspace.is_paused() && !entry.spec.flags.intersects(MAY_CHANGE);
-    let mode = if reads { Mode::Reading } else { Mode::Live };
+    let changes = entry.spec.flags.intersects(MAY_CHANGE);
+    let mode = if changes { Mode::Live } else { keyspace.look_mode() };
     let mut ctx = Ctx { db: keyspace.db(db, now_ms, mode), reply };
     let result = run(&mut ctx, args);
     if let Err(error) = &result

@@ -233,11 +233,12 @@ impl Shard {
     /// Whether one of these watched keys, which are here and free, was changed.
     pub(super) fn are_changed_here(&mut self, watched: &[(usize, Vec<u8>)], dirty: &Dirty) -> bool {
         // A key whose time is up is changed, whether or not somebody has noticed.
+        let mut gone = false;
         for (db, key) in watched {
-            self.has_live_key(*db, key);
+            gone |= self.is_gone(*db, key, dirty);
         }
         self.observe();
-        dirty.load(Ordering::Acquire)
+        gone || dirty.load(Ordering::Acquire)
     }
 
     fn exec_here(&mut self, conn: &mut Conn, queue: Queue) {
@@ -432,12 +433,20 @@ async fn is_changed(held: &mut Held, tx: &Tx) -> bool {
         let keys = tx.watched.clone();
         held.fetch_named(&keys).await;
     }
-    let before = held.data().effects.count();
+    let data = held.data();
+    if data.is_paused() {
+        // A key whose time is up is not removed now; it had not been up when it was watched, or only since the pause began.
+        return tx.watched.iter().any(|(db, key)| {
+            let is_there = data.db(*db, now_ms, Mode::Replay).contains(key);
+            is_there && !data.db(*db, now_ms, Mode::Reading).contains(key)
+        });
+    }
+    let before = data.effects.count();
     for (db, key) in &tx.watched {
         // A key whose time is up is removed by the look at it.
-        held.data().db(*db, now_ms, Mode::Live).peek(key);
+        data.db(*db, now_ms, Mode::Live).peek(key);
     }
-    held.data().effects.count() != before
+    data.effects.count() != before
 }
 
 enum HostReply {

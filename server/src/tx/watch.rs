@@ -90,9 +90,15 @@ impl Shard {
 
     /// True when a key is there and has not expired; counts as no access.
     pub(crate) fn has_live_key(&mut self, db: usize, key: &[u8]) -> bool {
-        self.keyspace
-            .db(db, self.now_ms, ringstone_engine::keyspace::Mode::Live)
-            .peek(key)
-            .is_some()
+        let mode = self.keyspace.look_mode();
+        self.keyspace.db(db, self.now_ms, mode).peek(key).is_some()
+    }
+
+    /// True when a key, which is watched under this flag and was there, is gone, whether or not somebody has removed it.
+    pub(super) fn is_gone(&mut self, db: usize, key: &[u8], dirty: &Dirty) -> bool {
+        let is_of = |w: &&Watcher| w.db == db && Arc::ptr_eq(&w.dirty, dirty);
+        let watchers = self.watches.keys.get(key);
+        let existed = watchers.and_then(|all| all.iter().find(is_of)).is_some_and(|w| w.existed);
+        !self.has_live_key(db, key) && existed
     }
 }

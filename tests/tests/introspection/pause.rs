@@ -64,17 +64,36 @@ fn a_pause_of_writes_lets_scripts_run_that_only_read() {
     }
 }
 
+/// Runs lines that set a time to live in ms, and pauses writes before it is up, however slow the machine is just now.
+fn paused_before_it_is_up(conn: &mut Conn, lines: impl Fn(u64) -> Vec<String>) {
+    for ttl_ms in (5..).map(|power| 1 << power) {
+        conn.line("FLUSHALL");
+        conn.line("CONFIG RESETSTAT");
+        for line in lines(ttl_ms) {
+            let reply = conn.line(&line);
+            assert!(!reply.is_error(), "{line}: {}", reply.text());
+        }
+        let size = conn.line("DBSIZE");
+        conn.line("CLIENT PAUSE 60000 WRITE");
+        if number(conn, "stats", "expired_keys") == 0 && size == conn.line("DBSIZE") {
+            return;
+        }
+        conn.line("CLIENT UNPAUSE");
+    }
+}
+
 #[test]
 fn nothing_expires_and_nothing_is_evicted_while_writes_are_paused() {
     for shards in [1, 2] {
         let home = Home::new();
         let server = Launch::ringstone().shards(shards).start(&home);
         let mut conn = server.conn();
-        for key in ["a", "b", "c", "d"] {
-            conn.line(&format!("SET {key} v PX 30"));
-            conn.line(&format!("SET {key}2 v"));
-        }
-        conn.line("CLIENT PAUSE 60000 WRITE");
+        paused_before_it_is_up(&mut conn, |ttl_ms| {
+            ["a", "b", "c", "d"]
+                .into_iter()
+                .flat_map(|key| [format!("SET {key} v PX {ttl_ms}"), format!("SET {key}2 v")])
+                .collect()
+        });
         let deadline = Instant::now() + Duration::from_secs(10);
         let texts =
             |value: Value| -> Vec<String> { value.items().iter().map(Value::text).collect() };
@@ -111,6 +130,67 @@ fn nothing_expires_and_nothing_is_evicted_while_writes_are_paused() {
         while number(&mut conn, "stats", "expired_keys") < 5 {
             assert!(Instant::now() < deadline);
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn fields_of_hashes_do_not_expire_while_writes_are_paused() {
+    for shards in [1, 2] {
+        let home = Home::new();
+        let server = Launch::ringstone().shards(shards).start(&home);
+        let (mut conn, mut watcher) = (server.conn(), server.conn());
+        conn.line("CONFIG SET notify-keyspace-events KEA");
+        watcher.line("PSUBSCRIBE __keyevent*");
+        paused_before_it_is_up(&mut conn, |ttl_ms| {
+            let of_key = |key| {
+                [
+                    format!("HSET {key} f 1 g 2 h 3"),
+                    format!("HSET all-{key} f 1"),
+                    format!("SET s-{key} 1 PX {ttl_ms}"),
+                    format!("HPEXPIRE {key} {ttl_ms} FIELDS 2 f g"),
+                    format!("HPEXPIRE all-{key} {ttl_ms} FIELDS 1 f"),
+                ]
+            };
+            let keys = ["a", "b", "c", "d"].into_iter().flat_map(of_key);
+            ["UNWATCH".to_owned()].into_iter().chain(keys).chain(["WATCH s-a".to_owned()]).collect()
+        });
+        let dirty = number(&mut conn, "persistence", "rdb_changes_since_last_save");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let gone = |conn: &mut Conn| {
+            let looks = ["a", "b", "c", "d"].map(|key| {
+                let hash = conn.line(&format!("HLEN {key}")).int() == Some(1);
+                hash && conn.line(&format!("HLEN all-{key}")).int() == Some(0)
+            });
+            looks == [true; 4]
+        };
+        while !gone(&mut conn) {
+            assert!(Instant::now() < deadline);
+        }
+        for key in ["a", "b", "c", "d"] {
+            assert_eq!(conn.line(&format!("HGET {key} f")), Value::Null);
+            assert_eq!(conn.line(&format!("HMGET {key} f g h")).items()[2].text(), "3");
+            assert_eq!(conn.line(&format!("HGETALL {key}")).items().len(), 2);
+            assert_eq!(conn.line(&format!("HPTTL {key} FIELDS 1 f")).items()[0].int(), Some(-2));
+            assert_eq!(conn.line(&format!("EXISTS all-{key}")).int(), Some(0));
+        }
+        let now = number(&mut conn, "persistence", "rdb_changes_since_last_save");
+        assert_eq!(now, dirty, "nothing was changed");
+        // A key that is watched and whose time is up is changed, removed or not.
+        conn.line("MULTI");
+        conn.line("PING");
+        assert_eq!(conn.line("EXEC"), Value::Null);
+        assert_eq!(number(&mut conn, "stats", "expired_keys"), 0);
+        conn.line("CLIENT UNPAUSE");
+        // Each is told of once, and only now.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut told = 0;
+        while told < 8 {
+            assert!(Instant::now() < deadline);
+            told += usize::from(watcher.read().unwrap().items()[2].text().ends_with(":hexpired"));
+        }
+        while conn.line("DBSIZE").int() != Some(4) {
+            assert!(Instant::now() < deadline);
         }
     }
 }

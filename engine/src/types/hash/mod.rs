@@ -3,7 +3,7 @@
 //! A hash with fields that expire is one of these with their times beside it; one without has nothing of that.
 //!
 //! Invariant: a listpack has an even number of elements and no field twice.
-//! Invariant: a field that has a time is there.
+//! Invariant: a field that has a time is there, and one that is `gone` is not.
 
 mod field;
 mod times;
@@ -37,6 +37,8 @@ enum Repr {
 struct Timed {
     fields: Hash,
     times: Times,
+    /// Fields that were due while nothing was to be recorded: nobody sees them, and their removal is still to be told.
+    gone: Times,
 }
 
 /// Why a listpack is no hash.
@@ -182,10 +184,10 @@ impl Hash {
         }
     }
 
-    /// When the first of its fields expires.
+    /// When the first of its fields expires, or has expired without being told.
     pub fn earliest(&self) -> Option<i64> {
         match &self.0 {
-            Repr::Timed(timed) => timed.times.earliest(),
+            Repr::Timed(timed) => timed.gone.earliest().or_else(|| timed.times.earliest()),
             Repr::Packed(_) | Repr::Table(_) => None,
         }
     }
@@ -193,8 +195,33 @@ impl Hash {
     /// At most `count` fields that are due by `now_ms`.
     pub fn due(&self, now_ms: i64, count: usize) -> Vec<Vec<u8>> {
         let Repr::Timed(timed) = &self.0 else { return Vec::new() };
-        let due = timed.times.iter().take_while(|(_, at_ms)| *at_ms <= now_ms);
+        let due = timed.gone.iter().chain(timed.times.due(now_ms));
         due.take(count).map(|(field, _)| field.to_vec()).collect()
+    }
+
+    /// True when all of its fields are due by `now_ms`.
+    pub fn is_all_due(&self, now_ms: i64) -> bool {
+        let Repr::Timed(timed) = &self.0 else { return false };
+        timed.times.len() == timed.fields.len()
+            && timed.times.latest().is_some_and(|at_ms| at_ms <= now_ms)
+    }
+
+    /// True when [`Hash::hide_due`] has something to do.
+    pub fn shows_due(&self, now_ms: i64) -> bool {
+        let Repr::Timed(timed) = &self.0 else { return false };
+        timed.times.earliest().is_some_and(|at_ms| at_ms <= now_ms)
+    }
+
+    /// Has nobody see the fields that are due by `now_ms`, of which [`Hash::due`] goes on to tell.
+    pub fn hide_due(&mut self, now_ms: i64) {
+        let Repr::Timed(timed) = &mut self.0 else { return };
+        let due: Vec<_> =
+            timed.times.due(now_ms).map(|(field, at_ms)| (field.to_vec(), at_ms)).collect();
+        for (field, at_ms) in due {
+            timed.times.remove(&field);
+            timed.fields.remove(&field);
+            timed.gone.set(&field, at_ms);
+        }
     }
 
     /// Lets a field that is there expire, or not any more.
@@ -207,7 +234,8 @@ impl Hash {
             }
             (Repr::Timed(timed), None) => {
                 timed.times.remove(field);
-                if timed.times.is_empty() {
+                timed.gone.remove(field);
+                if timed.times.is_empty() && timed.gone.is_empty() {
                     let empty = Hash(Repr::Packed(Listpack::new()));
                     *self = std::mem::replace(&mut timed.fields, empty);
                 }
@@ -219,7 +247,7 @@ impl Hash {
                     let fields = std::mem::replace(self, empty);
                     let mut times = Times::default();
                     times.set(field, at_ms);
-                    self.0 = Repr::Timed(Box::new(Timed { fields, times }));
+                    self.0 = Repr::Timed(Box::new(Timed { fields, times, gone: Times::default() }));
                 }
             }
         }
@@ -373,7 +401,8 @@ impl Object for Hash {
                 Repr::Packed(packed) => packed.memory_bytes(),
                 Repr::Table(table) => size_of::<Dict<Field>>() + table.memory_bytes(),
                 Repr::Timed(timed) => {
-                    size_of::<Times>() + timed.times.memory_bytes() + timed.fields.memory_bytes()
+                    let trees = timed.times.memory_bytes() + timed.gone.memory_bytes();
+                    2 * size_of::<Times>() + trees + timed.fields.memory_bytes()
                 }
             }
     }

@@ -52,6 +52,19 @@ impl Times {
         self.order.first().map(|(at_ms, _)| *at_ms)
     }
 
+    pub(super) fn latest(&self) -> Option<i64> {
+        self.order.last().map(|(at_ms, _)| *at_ms)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.of.len()
+    }
+
+    /// Those that are due by `now_ms`, the earliest first.
+    pub(super) fn due(&self, now_ms: i64) -> impl Iterator<Item = (&[u8], i64)> {
+        self.iter().take_while(move |(_, at_ms)| *at_ms <= now_ms)
+    }
+
     /// Fields and times, the earliest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], i64)> {
         self.order.iter().map(|(at_ms, field)| (field.as_ref(), *at_ms))
