@@ -77,7 +77,7 @@ pub struct Transactions {
     scratch: Option<Keyspace>,
     /// Transactions that keep this shard's batch from closing.
     holding: Set<u64>,
-    /// Commands that wait because the log or a snapshot is behind.
+    /// What waits because the log or a snapshot is behind, and what came after that.
     pub stalled: std::collections::VecDeque<Waiter>,
 }
 
@@ -135,7 +135,10 @@ impl Shard {
                 Waiter::Command(command) => self.run_again(*command),
                 Waiter::Hop(hop) => self.on_hop(*hop),
                 Waiter::Exec(exec) => self.on_exec(exec),
-                Waiter::Tx(ask) => self.do_tx_work(ask),
+                Waiter::Tx(ask) if self.tx.granted.contains_key(&ask.number) => {
+                    self.do_tx_work(ask);
+                }
+                Waiter::Tx(ask) => self.on_tx_ask(ask),
                 Waiter::Task(_) => {}
             }
         }
@@ -196,6 +199,11 @@ impl Shard {
 
     /// A transaction asks this shard for its part.
     pub(crate) fn on_tx_ask(&mut self, ask: Box<TxAsk>) {
+        if !self.tx.stalled.is_empty() {
+            // A hop of the same connection may be among them, for the same keys even: the order is kept. With its locks the
+            // transaction would be before them.
+            return self.tx.stalled.push_back(Waiter::Tx(ask));
+        }
         let TxAsk { number, coordinator, patience, .. } = *ask;
         let need = match &ask.work {
             TxWork::Lend(keys) => {
