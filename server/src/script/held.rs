@@ -180,7 +180,7 @@ impl Session<'_> {
                         }
                         Run::Data(_) => self.call(held, &call).await?,
                     };
-                    self.turn.show(&mut shard.borrow_mut(), &call);
+                    self.turn.show(&mut shard.borrow_mut(), &call, !held.is_whole());
                     Answer::Reply(tree)
                 }
             };

@@ -228,7 +228,7 @@ impl Shard {
                         Run::Host(_) if moves_keys(call.entry) => {
                             match self.pack_errand(&mut here.turn, &call) {
                                 Ok(errand) => {
-                                    here.turn.show(self, &call);
+                                    here.turn.show(self, &call, self.shards() > 1);
                                     return Progress::Later(Pending::Errand(Box::new(errand)));
                                 }
                                 Err(tree) => HostReply::Tree(tree),
@@ -244,7 +244,7 @@ impl Shard {
                             None => return Progress::NeedsWhole,
                         },
                     };
-                    here.turn.show(self, &call);
+                    here.turn.show(self, &call, self.shards() > 1);
                     match reply {
                         HostReply::Tree(tree) => Answer::Reply(tree),
                         HostReply::Later(task) => return Progress::Later(Pending::Task(task)),

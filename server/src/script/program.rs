@@ -113,6 +113,8 @@ pub struct Undone {
     pub calls: usize,
     /// Lines in the log, with their levels, as far as they are kept.
     pub lines: Vec<(u8, Vec<u8>)>,
+    /// Lines that MONITOR has shown.
+    pub shown: usize,
 }
 
 /// The first key of EVAL and its like.

@@ -24,6 +24,9 @@ const LOAD_TIME: Duration = Duration::from_millis(500);
 /// How long a script runs before it gives way to others for the first time.
 const PATIENCE: Duration = Duration::from_millis(5);
 
+/// Bytes of MONITOR's lines that wait for the end of a run that may be undone.
+const SHOWN_BYTES_MAX: usize = 1 << 20;
+
 /// Lines in the log that a run remembers, should it be undone.
 const LINES_MAX: usize = 64;
 
@@ -41,8 +44,13 @@ pub(super) struct Turn {
     pub(super) reads: bool,
     /// What it has published; sent when nothing can be undone any more.
     pub(super) messages: Vec<Message>,
-    /// What MONITOR shows of it; shown when nothing can be undone any more.
-    shown: Vec<Vec<u8>>,
+    /// What MONITOR shows of it; shown when nothing can be undone any more, or as much of it as is kept has gathered.
+    to_show: Vec<Vec<u8>>,
+    to_show_bytes: usize,
+    /// Lines that MONITOR has shown of it, in runs before as well.
+    shown: usize,
+    /// Lines still to come that runs before have shown.
+    shown_before: usize,
     /// What it writes is logged.
     pub(super) logs: bool,
     /// Calls so far.
@@ -89,7 +97,10 @@ impl Turn {
             touched: false,
             reads: false,
             messages: Vec::new(),
-            shown: Vec::new(),
+            to_show: Vec::new(),
+            to_show_bytes: 0,
+            shown: program.undone.shown,
+            shown_before: program.undone.shown,
             logs: true,
             calls: 0,
             lines: Vec::new(),
@@ -104,21 +115,31 @@ impl Turn {
         self.began.elapsed()
     }
 
-    /// A command that was called has run: a SELECT is shown with the database that it selected.
-    pub(super) fn show(&mut self, shard: &mut Shard, call: &Called) {
+    /// A command that was called has run: a SELECT is shown with the database that it selected. `may_undo`: the run may be
+    /// undone yet, and begin again.
+    pub(super) fn show(&mut self, shard: &mut Shard, call: &Called, may_undo: bool) {
         let (db, args) = (self.caller.db, call.words.as_args());
         let Some(line) = shard.script_line(call.entry, db, args) else { return };
-        if shard.shards() == 1 {
-            shard.show_line(&line);
-        } else {
-            // It may be undone yet, and run again.
-            self.shown.push(line);
+        if self.shown_before > 0 {
+            self.shown_before -= 1;
+            return;
+        }
+        if !may_undo {
+            return shard.show_line(&line);
+        }
+        self.to_show_bytes += line.len();
+        self.to_show.push(line);
+        if self.to_show_bytes > SHOWN_BYTES_MAX {
+            self.show_all(shard);
         }
     }
 
-    /// Shows what it has done, now that it has ended.
+    /// Shows what it has done so far, since it has ended, or since that is all that is kept.
     pub(super) fn show_all(&mut self, shard: &mut Shard) {
-        std::mem::take(&mut self.shown).iter().for_each(|line| shard.show_line(line));
+        let lines = std::mem::take(&mut self.to_show);
+        self.shown += lines.len();
+        self.to_show_bytes = 0;
+        lines.iter().for_each(|line| shard.show_line(line));
     }
 
     /// A command that was called is not run.
@@ -141,7 +162,7 @@ impl Turn {
     /// What the run that follows must not do again, now that this one is undone at a call that was not run.
     pub(super) fn into_undone(self) -> Undone {
         let calls = self.calls.saturating_sub(1).max(self.undone.calls);
-        Undone { calls, lines: self.lines }
+        Undone { calls, lines: self.lines, shown: self.shown }
     }
 
     /// Writes a line to the log, unless the run before has done that.
