@@ -79,6 +79,12 @@ pub async fn ask_when_safe<T: Send + 'static>(
     answer.get().await
 }
 
+/// Waits until a batch of this shard is safe.
+pub async fn when_safe(shard: &ShardRef, batch: BatchId) {
+    let here = shard.borrow().index;
+    ask_when_safe(shard, here, move |_| ((), batch)).await;
+}
+
 /// Runs `work` on shard `to` and brings its result.
 pub async fn ask<T: Send + 'static>(
     shard: &ShardRef,

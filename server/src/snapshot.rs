@@ -290,13 +290,12 @@ pub(crate) async fn write_file(
     let newer = newer_types(shard).await?;
     let header = {
         let this = shard.borrow();
-        let functions = this.shared.libraries.codes();
         Header {
             created_s: u64::try_from(this.now_ms / 1000).unwrap_or(0),
             used_memory_bytes: crate::memory::used_bytes() as u64,
             is_aof_base: target == Target::Base,
             has_newer_types: newer,
-            functions: &functions,
+            functions: &cut.functions,
             ..Header::default()
         }
         .encode()
@@ -312,7 +311,7 @@ pub(crate) async fn write_file(
     let (offset, bytes) = tail(&header, blocks).map_err(|e| e.to_string())?;
     file.write_at(offset, &bytes).await.map_err(fail)?;
     file.finish(units).await.map_err(fail)?;
-    Ok(cut)
+    Ok(cut.gsn)
 }
 
 /// Seals a snapshot's file, where files are to be sealed.

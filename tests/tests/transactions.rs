@@ -340,3 +340,146 @@ fn no_update_under_watch_is_lost_beside_commands_over_several_shards() {
         });
     });
 }
+
+fn library(name: &str, version: u32) -> String {
+    format!(
+        "#!lua name={name}\nredis.register_function{{function_name='{name}', flags={{'no-writes'}}, callback=function() return {version} end}}"
+    )
+}
+
+/// Loads two libraries and sets two keys, all of one version, as one unit.
+fn write_version(conn: &mut Conn, version: u32) -> std::io::Result<Value> {
+    let number = version.to_string();
+    let load = |name| ["FUNCTION".into(), "LOAD".into(), "REPLACE".into(), library(name, version)];
+    let set = |key: &str| ["SET".to_owned(), key.to_owned(), number.clone()];
+    conn.call(&["MULTI"])?;
+    conn.call(&load("one"))?;
+    conn.call(&set("a"))?;
+    conn.call(&load("two"))?;
+    conn.call(&set("b"))?;
+    conn.call(&["EXEC"])
+}
+
+/// What versions are there, of libraries and keys.
+fn versions(conn: &mut Conn) -> Vec<String> {
+    ["FCALL one 0", "GET a", "FCALL two 0", "GET b"].map(|line| conn.line(line).text()).to_vec()
+}
+
+#[test]
+fn libraries_and_keys_of_a_transaction_are_there_together_after_a_crash() {
+    for (shards, fsync) in [(1, "always"), (2, "always"), (2, "everysec")] {
+        let home = Home::new();
+        let mut version = 0;
+        for round in 0..5 {
+            let server = Launch::ringstone().shards(shards).log(fsync).start(&home);
+            let mut conn = server.conn();
+            if version > 0 {
+                let there = versions(&mut conn);
+                let number: u32 = there[0].parse().unwrap_or_else(|_| panic!("{there:?}"));
+                assert!(there.iter().all(|other| *other == there[0]), "torn: {there:?}");
+                assert!(number >= version, "{number} is there, {version} was acknowledged");
+                version = number;
+            }
+            let other = server.conn();
+            let acknowledged = thread::scope(|scope| {
+                let writer = scope.spawn(move || {
+                    let (mut conn, mut last) = (other, version);
+                    while write_version(&mut conn, last + 1).is_ok_and(|reply| !reply.is_error()) {
+                        last += 1;
+                    }
+                    last
+                });
+                thread::sleep(Duration::from_millis(150 + round * 37));
+                server.kill();
+                writer.join().unwrap()
+            });
+            version = acknowledged.max(version);
+        }
+        assert!(version > 0);
+    }
+}
+
+#[test]
+fn a_function_that_a_transaction_loads_can_be_called_in_it() {
+    on_shards(|server| {
+        let mut conn = server.conn();
+        conn.line("MULTI");
+        conn.call(&["FUNCTION", "LOAD", &library("one", 7)]).unwrap();
+        conn.call(&["FUNCTION", "LOAD", &library("one", 8)]).unwrap();
+        conn.line("FCALL one 0");
+        conn.line("FUNCTION DELETE one");
+        conn.line("FCALL one 0");
+        conn.line("FUNCTION FLUSH WRONG");
+        conn.line("SET k v");
+        let reply = conn.line("EXEC");
+        let wanted = [
+            "one",
+            "ERR Library 'one' already exists",
+            "7",
+            "OK",
+            "ERR Function not found",
+            "ERR FUNCTION FLUSH only supports SYNC|ASYNC option",
+            "OK",
+        ];
+        assert_eq!(texts(&reply), wanted);
+        assert_eq!(conn.line("FUNCTION LIST").items().len(), 0);
+    });
+}
+
+/// Redis's hash slot of a key without a hash tag: CRC-16/XMODEM.
+fn slot(key: &str) -> u16 {
+    let step = |crc: u16| if crc & 0x8000 > 0 { (crc << 1) ^ 0x1021 } else { crc << 1 };
+    let sum = key
+        .bytes()
+        .fold(0, |crc: u16, byte| (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| step(crc)));
+    sum % 16384
+}
+
+/// Keys of each of two shards.
+fn keys_by_shard(name: &str, count: usize) -> [Vec<String>; 2] {
+    let keys = (0..).map(|n| format!("{name}{n}"));
+    [0, 1].map(|shard| {
+        let here = keys.clone().filter(|key| usize::from(slot(key) >= 8192) == shard);
+        here.take(count).collect()
+    })
+}
+
+#[test]
+fn a_transaction_does_not_overtake_what_its_connection_sent_before() {
+    let home = Home::new();
+    let server = Launch::ringstone().shards(2).set("save", "").start(&home);
+    let mut conn = server.conn();
+    let lists = keys_by_shard("list", 12);
+    let to = keys_by_shard("to", 1);
+    let large = "x".repeat(400_000);
+    for list in lists.iter().flatten() {
+        for _ in 0..5 {
+            conn.call(&["RPUSH", list, &large]).unwrap();
+        }
+    }
+    // Connections of both shards; those lists that are on the other one are hopped to. While the snapshot has a list to save, a
+    // write to it waits.
+    for round in 0..6 {
+        let mut conn = server.conn();
+        conn.line("BGSAVE");
+        let mut commands: Vec<Vec<String>> = Vec::new();
+        for (shard, lists) in lists.iter().enumerate() {
+            let to = &to[1 - shard][0];
+            for list in lists {
+                let last = format!("last-{round}");
+                commands.push(vec!["RPUSH".into(), list.clone(), last]);
+                commands.push(vec!["RPOPLPUSH".into(), list.clone(), to.clone()]);
+            }
+        }
+        let replies = conn.pipeline(&commands).unwrap();
+        for (command, reply) in commands.iter().zip(&replies).filter(|(c, _)| c[0] != "RPUSH") {
+            let text = reply.text();
+            assert!(text == format!("last-{round}"), "{command:?}: {}", &text[..text.len().min(9)]);
+        }
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while conn.line("INFO persistence").text().contains("rdb_bgsave_in_progress:1") {
+            assert!(Instant::now() < deadline);
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}

@@ -10,6 +10,7 @@ use super::HostCommand;
 
 pub(crate) use call::NO_SCRIPT;
 pub use call::{program_for, program_of};
+pub(crate) use function::{change_of, changed_to_tree, changes_libraries};
 
 /// The family's commands.
 pub const COMMANDS: &[&HostCommand] = &[

@@ -1,6 +1,7 @@
 //! Function libraries: what is loaded, for all shards. Each shard loads into its own interpreter what it runs.
 //!
-//! Invariant: only shard 0 changes them, and records each change, so that the order of the log is the order of the changes.
+//! Invariant: they are changed by whoever has the whole keyspace, and among what that transaction records, so that the order of
+//! the log is the order of the changes, and a transaction's changes of data and of libraries are there together or not at all.
 
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,9 +14,10 @@ use ringstone_script::{Done, FunctionRow, Interpreter, Job, Kind, Step, shebang}
 
 use super::cache::Known;
 use super::turn::answer_loading;
-use crate::conn::BatchId;
+use crate::ask::when_safe;
 use crate::map::Map;
-use crate::shard::Shard;
+use crate::shard::{Shard, ShardRef};
+use crate::tx::held::Held;
 
 /// Effect: a library is there, in place of one of the same name.
 pub(crate) const OPCODE_LOAD: Opcode = 448;
@@ -340,27 +342,31 @@ pub fn replay(codes: &mut Vec<Vec<u8>>, record: &RawRecord<'_>) -> bool {
     true
 }
 
-impl Shard {
-    /// Makes a change of the libraries, on shard 0: its reply, and the batch that it waits for.
-    pub(crate) fn change_libraries(
-        &mut self,
-        change: LibraryChange,
-    ) -> (Result<Option<String>, Error>, BatchId) {
-        match self.shared.libraries.change(change) {
-            Ok((records, name)) => {
-                for (opcode, argument) in records {
-                    self.keyspace.effects.push(0, opcode, &[&argument]);
-                }
-                self.observe();
-                // No libraries restored: nothing to wait for but what was logged before.
-                let batch = self.commit.last_batch(&self.keyspace);
-                self.wake();
-                (Ok(name), batch)
-            }
-            Err(error) => (Err(error), 0),
-        }
+/// Makes a change in what a transaction holds, which is the whole keyspace; the name of a library that was loaded.
+pub(crate) fn change_in(held: &mut Held, change: LibraryChange) -> Result<Option<String>, Error> {
+    let shared = Arc::clone(&held.shard().borrow().shared);
+    let (records, name) = shared.libraries.change(change)?;
+    for (opcode, argument) in records {
+        held.data().effects.push(0, opcode, &[&argument]);
     }
+    Ok(name)
+}
 
+/// Makes a change as a transaction of its own, and waits until it is safe.
+pub(crate) async fn change_alone(
+    shard: &ShardRef,
+    change: LibraryChange,
+) -> Result<Option<String>, Error> {
+    let mut held = Held::whole(shard).await?;
+    let changed = change_in(&mut held, change);
+    let batch = held.end();
+    if changed.is_ok() {
+        when_safe(shard, batch).await;
+    }
+    changed
+}
+
+impl Shard {
     /// A function: its library, its name as that has it, and what is known of it here.
     pub(crate) fn find_function(&mut self, name: &str) -> Option<(String, String, Rc<Known>)> {
         let (library, row) = self.shared.libraries.find_function(name)?;

@@ -26,6 +26,7 @@ pub use cache::{Cache, Known, Script};
 pub(crate) use held::run_in;
 pub(crate) use library::replayed_name;
 pub use library::{Libraries, Library, LibraryChange, Policy, replay};
+pub(crate) use library::{change_alone, change_in};
 pub use program::{Program, What};
 pub use running::{Running, RunningList};
 

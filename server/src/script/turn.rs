@@ -13,6 +13,7 @@ use ringstone_script::{Answer, Ask, ScriptFlags};
 
 use super::program::{Caller, Program, Undone};
 use super::reply;
+use crate::cmd::script::changes_libraries;
 use crate::cmd::{Host, Outcome};
 use crate::conn::{Conn, ConnId};
 use crate::pubsub::Message;
@@ -229,7 +230,8 @@ impl Turn {
             return Err("Wrong number of args calling Redis command from script".to_owned());
         }
         let any = shard.shared.scripts_call_any.load(Ordering::Relaxed);
-        if flags.contains(Flags::NOSCRIPT) && !any {
+        // What a script could change of the libraries could be what it consists of.
+        if flags.contains(Flags::NOSCRIPT) && (!any || changes_libraries(entry.spec.name)) {
             return Err("This Redis command is not allowed from script".to_owned());
         }
         if entry.spec.flags.contains(Flags::BLOCKING)

@@ -158,8 +158,16 @@ async fn step_on_all(shard: &ShardRef, number: u64, step: fn(&mut Shard)) {
     run_on(shard, number, (0..shards).map(|to| (to, WholeRun::Step(step))).collect()).await;
 }
 
-/// Takes the point in time of a snapshot on all shards; its GSN, when there is a log.
-pub async fn cut(shard: &ShardRef, target: Target) -> Option<u64> {
+/// What a snapshot learns at its point in time.
+pub struct Cut {
+    /// Its GSN, when there is a log.
+    pub gsn: Option<u64>,
+    /// The texts of the function libraries.
+    pub functions: Vec<Vec<u8>>,
+}
+
+/// Takes the point in time of a snapshot on all shards.
+pub async fn cut(shard: &ShardRef, target: Target) -> Cut {
     let number = wait_for_all(shard).await;
     let begin = match target {
         Target::Dump => Shard::begin_dump,
@@ -174,6 +182,8 @@ pub async fn cut(shard: &ShardRef, target: Target) -> Option<u64> {
     this.commit.unhold();
     let (_, gsn) = this.append(FrameKind::Cut, &[]);
     this.commit.hold();
+    // Whoever changes them has the whole keyspace to himself, as the cut has now.
+    let functions = this.shared.libraries.codes();
     this.end_on_all(number, gsn);
-    gsn
+    Cut { gsn, functions }
 }

@@ -18,7 +18,7 @@ use ringstone_engine::{ArgBuf, Args, Error, Reply, Tree};
 
 use super::held::{Call, Held, LentKey};
 use super::watch::Dirty;
-use crate::ask::ask_when_safe;
+use crate::cmd::script::{change_of, changed_to_tree, changes_libraries};
 use crate::cmd::{Host, Outcome};
 use crate::conn::{BatchId, Conn, ConnId};
 use crate::flow::execute::RespReply;
@@ -298,7 +298,7 @@ impl Shard {
         let mut whole = false;
         for Queued { entry, args, db } in &queue.commands {
             // What a script touches is only known when it has run, and it cannot run twice here.
-            whole |= is_script(entry);
+            whole |= is_script(entry) || changes_libraries(entry.spec.name);
             if matches!(entry.run, Run::Data(_)) || moves_keys(entry) {
                 whole |= self.needs_whole(entry, args.as_args());
                 keys.extend(self.lent_keys(*db, entry, args.as_args()));
@@ -318,10 +318,6 @@ impl Shard {
                 }
             };
             let (bytes, batch) = exec_in(held, id, &tx, &queue).await;
-            if queue.commands.iter().any(|queued| changes_libraries(queued.entry)) {
-                let last = |first: &mut Shard| ((), first.commit.last_batch(&first.keyspace));
-                ask_when_safe(&me, 0, last).await;
-            }
             let mut this = me.borrow_mut();
             this.unwatch(&tx);
             if let Some(exec) = this.table.find(b"exec") {
@@ -386,14 +382,10 @@ async fn exec_in(mut held: Held, id: ConnId, tx: &Tx, queue: &Queue) -> (Vec<u8>
                 drop(this);
                 tree.write_to(&mut RespReply::new(&mut bytes, resp3));
             }
-            Run::Host(_) if moves_keys(entry) => {
+            Run::Host(_) if moves_keys(entry) || changes_libraries(entry.spec.name) => {
                 let began = shard.borrow().measure.now();
                 held.set_caller_of(id);
-                let tree = match Request::parse(args) {
-                    Ok(request) => migrate_in(&mut held, *db, &request).await,
-                    Err(error) => Tree::Error(error),
-                };
-                let reply = HostReply::Tree(tree);
+                let reply = HostReply::Tree(run_in_held(&mut held, entry, *db, args).await);
                 reply.note(&shard, entry, began);
                 shard.borrow_mut().remember_of(id, entry, args, 0);
                 shard.borrow_mut().show_of(id, entry, Some(*db), args);
@@ -472,6 +464,19 @@ impl HostReply {
     }
 }
 
+/// Runs a command of the server whose changes belong to the transaction: MIGRATE, or one of FUNCTION.
+async fn run_in_held(held: &mut Held, entry: &Entry, db: usize, args: Args<'_>) -> Tree {
+    match change_of(entry.spec.name, args) {
+        Some(change) => {
+            changed_to_tree(change.and_then(|change| crate::script::change_in(held, change)))
+        }
+        None => match Request::parse(args) {
+            Ok(request) => migrate_in(held, db, &request).await,
+            Err(error) => Tree::Error(error),
+        },
+    }
+}
+
 /// Runs a command of the server for a connection that waits for EXEC.
 async fn run_host(shard: &ShardRef, id: ConnId, run: crate::cmd::Run, args: Args<'_>) -> HostReply {
     let task = {
@@ -492,13 +497,6 @@ async fn run_host(shard: &ShardRef, id: ConnId, run: crate::cmd::Run, args: Args
         }
     };
     HostReply::Tree(task.await)
-}
-
-/// Whether a command changes libraries of functions, which shard 0 logs in a batch of its own.
-fn changes_libraries(entry: &Entry) -> bool {
-    matches!(entry.run, Run::Host(_))
-        && entry.spec.flags.contains(Flags::WRITE)
-        && !moves_keys(entry)
 }
 
 pub(crate) fn is_script(entry: &Entry) -> bool {

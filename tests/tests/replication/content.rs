@@ -148,3 +148,51 @@ fn a_replica_that_missed_more_than_is_kept_gets_everything_again() {
     until_the_same(&mut conn, &mut replica.conn());
     assert_eq!(info(&mut conn, "stats", "sync_partial_err"), "1");
 }
+
+#[test]
+fn a_replica_never_sees_a_library_without_the_keys_of_its_transaction() {
+    for shards in [1, 2] {
+        let (home, there) = (Home::new(), Home::new());
+        let server = primary(shards).set("appendonly", "yes").start(&home);
+        let replica = replica_of(&server, &there);
+        let (mut conn, mut reader) = (server.conn(), replica.conn());
+        until_online(&mut conn, 1);
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let (stop, mut writer) = (&stop, server.conn());
+            scope.spawn(move || {
+                let mut version = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    version += 1;
+                    let code = format!(
+                        "#!lua name=l\nredis.register_function{{function_name='f', flags={{'no-writes'}}, \
+                         callback=function() return {version} end}}"
+                    );
+                    writer.line("MULTI");
+                    writer.line(&format!("SET a {version}"));
+                    writer.call(&["FUNCTION", "LOAD", "REPLACE", &code]).unwrap();
+                    writer.line(&format!("SET b {version}"));
+                    assert_eq!(writer.line("EXEC").items().len(), 3);
+                }
+            });
+            let mut seen = std::collections::BTreeSet::new();
+            until("the replica has seen several", || {
+                ["MULTI", "GET a", "FCALL_RO f 0", "GET b"]
+                    .iter()
+                    .for_each(|l| drop(reader.line(l)));
+                let reply = reader.line("EXEC");
+                let texts: Vec<String> = reply.items().iter().map(|item| item.text()).collect();
+                assert!(texts[0] == texts[2], "{texts:?}");
+                // Before the first one nothing is there.
+                assert!(texts[0] == texts[1] || texts[0].is_empty(), "{texts:?}");
+                seen.insert(texts[0].clone());
+                seen.len() > 50
+            });
+            stop.store(true, Ordering::Relaxed);
+        });
+        until_the_same(&mut conn, &mut reader);
+        let list =
+            |conn: &mut Conn| conn.line("FUNCTION LIST WITHCODE").items()[0].items()[7].text();
+        assert_eq!(list(&mut conn), list(&mut reader));
+    }
+}

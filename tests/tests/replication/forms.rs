@@ -215,3 +215,11 @@ fn flushes_are_told_even_when_nothing_is_there_and_scripts_are_not() {
         &["SELECT 0", "FLUSHDB", "FLUSHALL ASYNC", "SPUBLISH c m", "FUNCTION FLUSH"],
     );
 }
+
+#[test]
+fn changes_of_libraries_within_a_transaction_stand_where_they_were_made() {
+    assert_told(
+        &["MULTI", "SET a 1", "FUNCTION FLUSH", "SET b 2", "GET a", "EXEC"],
+        &["SELECT 0", "MULTI", "SET a 1", "FUNCTION FLUSH", "SET b 2", "EXEC"],
+    );
+}

@@ -6,10 +6,10 @@ use ringstone_engine::keyspace::Mode;
 use ringstone_engine::{Args, Error, Keyspace, Tree};
 
 use super::{Host, Outcome};
-use crate::ask::{ask, ask_when_safe};
+use crate::ask::ask;
 use crate::boot::Reloaded;
 use crate::rt::exec::sleep;
-use crate::script::{Libraries, LibraryChange, Policy};
+use crate::script::{Libraries, LibraryChange, Policy, change_alone};
 use crate::shard::{Shard, ShardRef};
 use crate::snapshot::{Target, end_claim, on_helper, save};
 
@@ -162,8 +162,7 @@ async fn load_data(
     let mut done = true;
     if let Some(policy) = functions {
         let change = LibraryChange::Restore(Libraries::payload(&loaded.functions), policy);
-        let changed = ask_when_safe(shard, 0, move |there| there.change_libraries(change)).await;
-        done = matches!(changed, Some(Ok(_)));
+        done = change_alone(shard, change).await.is_ok();
     }
     for (index, keyspace) in loaded.keyspaces.into_iter().enumerate() {
         if !done {

@@ -7,9 +7,8 @@ use ringstone_engine::error::word;
 use ringstone_engine::{Args, Error, Reply, Tree};
 use ringstone_script::Kind;
 
-use crate::ask::{ask, ask_when_safe};
 use crate::cmd::{Host, HostCommand, Outcome, container, help, wrong_subcommand};
-use crate::script::{Library, LibraryChange, Policy, Running};
+use crate::script::{self, Library, LibraryChange, Policy, Running};
 
 const ROW: Spec = Spec {
     flags: Flags::NOSCRIPT,
@@ -35,23 +34,36 @@ pub(super) static FUNCTION: HostCommand = HostCommand {
     subs: &[&DELETE, &DUMP, &FLUSH, &HELP, &KILL, &LIST, &LOAD, &RESTORE, &STATS],
 };
 
-/// Has shard 0 make a change; the reply is OK or the name of a library.
-fn change(host: &mut Host<'_>, change: LibraryChange) -> Result<Outcome, Error> {
-    let in_exec = host.conn.in_exec;
-    host.later(move |shard| async move {
-        let changed = if in_exec {
-            // A transaction that has the whole keyspace keeps batches open until it ends; EXEC waits for this one then.
-            ask(&shard, 0, move |there| there.change_libraries(change).0).await
-        } else {
-            ask_when_safe(&shard, 0, move |there| there.change_libraries(change)).await
-        };
-        match changed {
-            Some(Ok(Some(name))) => Tree::Bulk(name.into_bytes()),
-            Some(Ok(None)) => Tree::Simple("OK".to_owned()),
-            Some(Err(error)) => Tree::Error(error),
-            None => Tree::Error(Error::text("ERR the server is shutting down")),
-        }
-    })
+/// The change that a command asks for; none of one that changes no libraries.
+pub(crate) fn change_of(name: &str, args: Args<'_>) -> Option<Result<LibraryChange, Error>> {
+    match name {
+        "function|delete" => Some(Ok(LibraryChange::Delete(args.at(2).to_vec()))),
+        "function|flush" => Some(flush_of(args)),
+        "function|load" => Some(load_of(args)),
+        "function|restore" => Some(restore_of(args)),
+        _ => None,
+    }
+}
+
+/// Whether a command, by its row's name, changes libraries.
+pub(crate) fn changes_libraries(name: &str) -> bool {
+    matches!(name, "function|delete" | "function|flush" | "function|load" | "function|restore")
+}
+
+/// The reply: OK, or the name of a library that was loaded.
+pub(crate) fn changed_to_tree(changed: Result<Option<String>, Error>) -> Tree {
+    match changed {
+        Ok(Some(name)) => Tree::Bulk(name.into_bytes()),
+        Ok(None) => Tree::Simple("OK".to_owned()),
+        Err(error) => Tree::Error(error),
+    }
+}
+
+fn change(host: &mut Host<'_>, change: Result<LibraryChange, Error>) -> Result<Outcome, Error> {
+    let change = change?;
+    host.later(
+        move |shard| async move { changed_to_tree(script::change_alone(&shard, change).await) },
+    )
 }
 
 static DELETE: HostCommand = HostCommand {
@@ -64,7 +76,7 @@ static DELETE: HostCommand = HostCommand {
         tips: TO_ALL,
         ..ROW
     },
-    run: |host, args| change(host, LibraryChange::Delete(args.at(2).to_vec())),
+    run: |host, args| change(host, Ok(LibraryChange::Delete(args.at(2).to_vec()))),
     subs: &[],
 };
 
@@ -96,17 +108,19 @@ static FLUSH: HostCommand = HostCommand {
         tips: TO_ALL,
         ..ROW
     },
-    run: |host, args| {
-        if args.len() > 3 {
-            return Err(wrong_subcommand("FUNCTION", args.at(1)));
-        }
-        if args.len() == 3 && !args.is(2, "SYNC") && !args.is(2, "ASYNC") {
-            return Err(Error::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
-        }
-        change(host, LibraryChange::Flush)
-    },
+    run: |host, args| change(host, flush_of(args)),
     subs: &[],
 };
+
+fn flush_of(args: Args<'_>) -> Result<LibraryChange, Error> {
+    if args.len() > 3 {
+        return Err(wrong_subcommand("FUNCTION", args.at(1)));
+    }
+    if args.len() == 3 && !args.is(2, "SYNC") && !args.is(2, "ASYNC") {
+        return Err(Error::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
+    }
+    Ok(LibraryChange::Flush)
+}
 
 static HELP: HostCommand = HostCommand {
     spec: Spec {
@@ -214,19 +228,21 @@ static LOAD: HostCommand = HostCommand {
         tips: TO_ALL,
         ..ROW
     },
-    run: |host, args| {
-        let (mut replace, last) = (false, args.len() - 1);
-        for at in 2..last {
-            if !args.is(at, "REPLACE") {
-                let unknown = word(args.at(at));
-                return Err(Error::owned(format!("ERR Unknown option given: {unknown}")));
-            }
-            replace = true;
-        }
-        change(host, LibraryChange::Load(args.at(last).to_vec(), replace))
-    },
+    run: |host, args| change(host, load_of(args)),
     subs: &[],
 };
+
+fn load_of(args: Args<'_>) -> Result<LibraryChange, Error> {
+    let (mut replace, last) = (false, args.len() - 1);
+    for at in 2..last {
+        if !args.is(at, "REPLACE") {
+            let unknown = word(args.at(at));
+            return Err(Error::owned(format!("ERR Unknown option given: {unknown}")));
+        }
+        replace = true;
+    }
+    Ok(LibraryChange::Load(args.at(last).to_vec(), replace))
+}
 
 static RESTORE: HostCommand = HostCommand {
     spec: Spec {
@@ -250,25 +266,27 @@ static RESTORE: HostCommand = HostCommand {
         tips: TO_ALL,
         ..ROW
     },
-    run: |host, args| {
-        if args.len() > 4 {
-            return Err(wrong_subcommand("FUNCTION", args.at(1)));
-        }
-        let policy = match args.len() {
-            3 => Policy::Append,
-            _ if args.is(3, "APPEND") => Policy::Append,
-            _ if args.is(3, "REPLACE") => Policy::Replace,
-            _ if args.is(3, "FLUSH") => Policy::Flush,
-            _ => {
-                return Err(Error::text(
-                    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
-                ));
-            }
-        };
-        change(host, LibraryChange::Restore(args.at(2).to_vec(), policy))
-    },
+    run: |host, args| change(host, restore_of(args)),
     subs: &[],
 };
+
+fn restore_of(args: Args<'_>) -> Result<LibraryChange, Error> {
+    if args.len() > 4 {
+        return Err(wrong_subcommand("FUNCTION", args.at(1)));
+    }
+    let policy = match args.len() {
+        3 => Policy::Append,
+        _ if args.is(3, "APPEND") => Policy::Append,
+        _ if args.is(3, "REPLACE") => Policy::Replace,
+        _ if args.is(3, "FLUSH") => Policy::Flush,
+        _ => {
+            return Err(Error::text(
+                "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
+            ));
+        }
+    };
+    Ok(LibraryChange::Restore(args.at(2).to_vec(), policy))
+}
 
 static STATS: HostCommand = HostCommand {
     spec: Spec {
