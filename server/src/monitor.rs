@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ringstone_engine::Args;
 use ringstone_engine::cmd::Flags;
@@ -23,6 +23,14 @@ pub enum Caller<'a> {
     Client(&'a Conn),
     /// A script.
     Script,
+}
+
+/// Lines on their way to a shard from the others.
+#[derive(Debug, Default)]
+pub struct LinesUnderWay {
+    bytes: AtomicU64,
+    /// There were too many, and some were left out: the shard is told to drop its watchers.
+    is_cut: AtomicBool,
 }
 
 impl Shard {
@@ -133,11 +141,43 @@ impl Shard {
             let line: Arc<[u8]> = Arc::from(line);
             let here = self.index;
             for peer in (0..self.shards()).filter(|peer| *peer != here) {
-                let line = Arc::clone(&line);
-                self.call(peer, move |there| there.show_line_here(&line));
+                self.send_line(peer, &line);
             }
         }
         self.show_line_here(line);
+    }
+
+    /// Sends a line to a shard that may have watchers. What that shard has not taken yet counts as their output: a script can
+    /// make lines faster than they are taken.
+    fn send_line(&mut self, peer: usize, line: &Arc<[u8]>) {
+        let shared = Arc::clone(&self.shared);
+        let Some(lines) = shared.monitor_lines.get(peer) else { return };
+        let bytes = line.len() as u64;
+        let limit = self.config.client_output_buffer_limit.pubsub.hard_bytes;
+        if limit > 0 && lines.bytes.load(Ordering::Relaxed) > limit {
+            if !lines.is_cut.swap(true, Ordering::Relaxed) {
+                self.call(peer, Shard::drop_watchers);
+            }
+            return;
+        }
+        lines.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let line = Arc::clone(line);
+        self.call(peer, move |there| {
+            if let Some(lines) = there.shared.monitor_lines.get(there.index) {
+                lines.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            }
+            there.show_line_here(&line);
+        });
+    }
+
+    /// The watchers here have missed lines: they are too far behind.
+    fn drop_watchers(&mut self) {
+        for id in self.monitors.clone() {
+            self.drop_for_output(id);
+        }
+        if let Some(lines) = self.shared.monitor_lines.get(self.index) {
+            lines.is_cut.store(false, Ordering::Relaxed);
+        }
     }
 
     fn show_line_here(&mut self, line: &[u8]) {

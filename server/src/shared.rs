@@ -31,6 +31,8 @@ pub struct Shared {
     pub next_remembered: crate::measure::remembered::NextIds,
     /// Connections of all shards that watch with MONITOR.
     pub monitors: AtomicUsize,
+    /// MONITOR's lines on their way, by the shard that they go to.
+    pub monitor_lines: Vec<crate::monitor::LinesUnderWay>,
     /// Shards on which somebody observes what is written.
     pub observers: AtomicUsize,
     /// Clients that wait for keys of several shards.
@@ -216,6 +218,7 @@ impl Shared {
             next_transaction: AtomicU64::new(1),
             next_remembered: crate::measure::remembered::NextIds::default(),
             monitors: AtomicUsize::new(0),
+            monitor_lines: (0..slots.shards()).map(|_| Default::default()).collect(),
             observers: AtomicUsize::new(0),
             waits_on_several: AtomicUsize::new(0),
             tracked_keys: AtomicUsize::new(0),
