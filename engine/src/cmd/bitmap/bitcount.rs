@@ -6,6 +6,7 @@ use crate::args::Args;
 use crate::cmd::*;
 use crate::error::{CmdResult, Error};
 use crate::keyspace::Ctx;
+use crate::num::parse_i64;
 
 /// BITCOUNT: counts the bits that are set in the string under a key, or in a part of it.
 pub static BITCOUNT: Command = Command {
@@ -57,10 +58,15 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>) -> CmdResult {
         if args.len() == 3 {
             return Err(Error::Syntax);
         }
-        let range = BitRange::parse(args, 2)?;
-        if range.end.is_some_and(|end| range.start < 0 && end < 0 && range.start > end) {
-            return Ok(0);
+        if args.len() == 4 || args.len() == 5 {
+            // Redis looks at the unit only when the numbers can mean something.
+            let number = |at| parse_i64(args.at(at)).ok_or(Error::NotInteger);
+            let (start, end) = (number(2)?, number(3)?);
+            if start < 0 && end < 0 && start > end {
+                return Ok(0);
+            }
         }
+        let range = BitRange::parse(args, 2)?;
         Ok(range.bits_of(bytes.len()).map_or(0, |(first, after)| count(bytes, first, after)))
     })?;
     ctx.reply.int(count.unwrap_or(Ok(0))?);
