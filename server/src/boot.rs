@@ -11,6 +11,7 @@
 mod apply;
 mod base;
 mod import;
+mod look;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +31,10 @@ use ringstone_persist::rdb::{Expired, RdbFile};
 use crate::config::Config;
 use crate::config::types::Fsync;
 pub use apply::Owners;
-pub(crate) use import::foreign_prefix;
+pub(crate) use apply::check_record;
+pub(crate) use base::{write_first, write_whole};
+pub(crate) use import::{append_only_file, foreign_prefix};
+pub(crate) use look::{Source, look};
 
 /// Everything that shards start with.
 pub struct Boot {
@@ -148,7 +152,7 @@ pub fn reload_log(
     if let Some((path, _)) = recovered.base() {
         load_base(&path, keyring, &mut owners, &mut boot)?;
     }
-    replay(&recovered, &mut owners, &mut boot)?;
+    replay(&StdDisk, &recovered, u64::MAX, &mut owners, &mut boot)?;
     Ok(Reloaded { keyspaces: owners.finish()?, functions: boot.functions })
 }
 
@@ -181,7 +185,7 @@ fn recover_log(
             load_base(&path, keyring, owners, boot)?;
             tracing::debug!("base {} holds everything up to GSN {cut}", path.display());
         }
-        replay(&recovered, owners, boot)?;
+        replay(&StdDisk, &recovered, u64::MAX, owners, boot)?;
     }
     let opened = OpenedLog::new(config, recovered, slots);
     boot.next_gsn = opened.next_gsn;
@@ -328,12 +332,22 @@ fn load_base(
     Ok(())
 }
 
-fn replay(recovered: &Recovered, owners: &mut Owners, boot: &mut Boot) -> Result<(), Refusal> {
+/// Applies the frames up to the one of GSN `last`.
+fn replay<D: Disk>(
+    disk: &D,
+    recovered: &Recovered,
+    last: u64,
+    owners: &mut Owners,
+    boot: &mut Boot,
+) -> Result<(), Refusal> {
     owners.functions = std::mem::take(&mut boot.functions);
-    let mut frames = recovered.replay::<StdDisk>();
+    let mut frames = recovered.replay::<D>();
     while let Some(frame) =
-        block_on(frames.next(&StdDisk)).map_err(|e| format!("reading the log: {e}"))?
+        block_on(frames.next(disk)).map_err(|e| format!("reading the log: {e}"))?
     {
+        if frame.gsn > last {
+            break;
+        }
         boot.log_bytes.1 += frame.records.len() as u64;
         if frame.kind != FrameKind::Cut {
             owners.apply(frame.records, frame.wall_ms).map_err(|e| {

@@ -6,6 +6,7 @@
 //!   tests/tests/programs ──> programs (Python, Node.js) ──> server
 //!   xtask crash      ──> crash::{worker, oracle}  ──> server, resp
 //!   xtask power      ──> power::{record, check}   ──> server, resp
+//!   xtask corrupt    ──> corrupt                 ──> server; persist's recovery and loader, in this process
 //!   xtask race       ──> server, resp
 //!   xtask differ     ──> differ                  ──> generate, server, resp
 //!   fuzz targets     ──> generate (commands)
@@ -24,6 +25,7 @@
     reason = "a test harness fails by panicking, and tells what it does"
 )]
 
+pub mod corrupt;
 pub mod crash;
 pub mod differ;
 pub mod generate;

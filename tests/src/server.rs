@@ -41,6 +41,11 @@ impl Binary {
         Binary { path: path.clone() }
     }
 
+    /// The program `ringstone`, which stands beside the server.
+    pub fn tool() -> PathBuf {
+        Binary::ringstone().path.with_file_name("ringstone")
+    }
+
     /// The redis-server on the PATH.
     pub fn redis() -> Binary {
         let path = std::env::var_os("PATH").unwrap_or_default();

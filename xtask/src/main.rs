@@ -8,6 +8,7 @@
 
 mod bench;
 mod conformance;
+mod corrupt;
 mod crash;
 mod differ;
 mod docs;
@@ -45,6 +46,8 @@ enum Command {
     Crash(crash::Options),
     /// Power cuts at any moment of a recorded run, with a check of every acknowledged write
     Power(power::Options),
+    /// Damaged files of every kind: a start gives the same data, a prefix with a warning, or a refusal
+    Corrupt(corrupt::Options),
     /// Random commands to redis-server and to Ringstone, whose replies and data must agree
     Differ(differ::Options),
     /// cargo-fuzz targets
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Programs => programs::run(),
         Command::Crash(options) => crash::run(&options),
         Command::Power(options) => power::run(&options),
+        Command::Corrupt(options) => corrupt::run(&options),
         Command::Differ(options) => differ::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Docs(options) => docs::run(&options),

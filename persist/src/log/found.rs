@@ -2,9 +2,11 @@
 //!
 //! Invariant: pure; what is on the disk is not touched here.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::manifest::Manifest;
 use super::replay::Place;
-use super::report::{Location, Missing, RecoveryError, Warning};
+use super::report::{GaveUp, Location, Missing, RecoveryError, Warning};
 use super::scan::{FrameEntry, SegmentScan};
 use super::{Fault, SegmentId};
 
@@ -93,6 +95,37 @@ impl Found {
             }
         }
         Some(Missing { gsn: self.gsn + 1, durable_gsn, witness, suspects })
+    }
+
+    /// What stands beyond G and counts no longer once the log ends there, by shard; `manifest` as it was before.
+    pub(super) fn given_up(&self, manifest: &Manifest, scans: &[SegmentScan]) -> Vec<GaveUp> {
+        let last_epoch = manifest.last_epoch();
+        let mut shards: BTreeMap<u32, GaveUp> = BTreeMap::new();
+        // A frame may stand twice, in a stage and in its segment.
+        let mut met = BTreeSet::new();
+        for scan in scans {
+            let counted = |f: &&FrameEntry| {
+                f.gsn > self.gsn && (manifest.admits(f.epoch, f.gsn) || f.epoch > last_epoch)
+            };
+            for frame in scan.frames.iter().filter(counted) {
+                if !met.insert((frame.gsn, frame.epoch)) {
+                    continue;
+                }
+                let shard = scan.id.shard;
+                let all = shards.entry(shard).or_insert(GaveUp {
+                    shard,
+                    frames: 0,
+                    bytes: 0,
+                    gsns: (u64::MAX, 0),
+                    wall_ms: (u64::MAX, 0),
+                });
+                all.frames += 1;
+                all.bytes += frame.end() - frame.offset;
+                all.gsns = (all.gsns.0.min(frame.gsn), all.gsns.1.max(frame.gsn));
+                all.wall_ms = (all.wall_ms.0.min(frame.wall_ms), all.wall_ms.1.max(frame.wall_ms));
+            }
+        }
+        shards.into_values().collect()
     }
 
     pub(super) fn warn(&self, scans: &[SegmentScan], warnings: &mut Vec<Warning>) {

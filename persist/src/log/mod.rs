@@ -36,6 +36,7 @@ use manifest::MANIFEST_NAME;
 pub use manifest::{Base, Epoch, Manifest, ManifestError};
 pub use recovery::{RecoverOptions, Recovered, RecoveryError, RecoveryPlan, Warning, recover};
 pub use replay::{Frame, Replay};
+pub use report::{GaveUp, Location, Missing};
 pub use scan::{SegmentScan, scan_segment};
 pub use seal::{FrameCipher, FrameOpener, Seals};
 pub use segment::{Preparation, SegmentId, SegmentKind, prepare_segment};

@@ -87,6 +87,8 @@ pub struct Recovered {
     pub manifest: Manifest,
     /// The last GSN of the recovered state.
     pub gsn: u64,
+    /// Up to this one everything is known to have been durable, from what the log says itself.
+    pub known_gsn: u64,
     /// The epoch that this run writes.
     pub epoch: u32,
     /// True when there was no log before.
@@ -301,9 +303,16 @@ impl RecoveryPlan {
             if !self.options.force_truncate {
                 return Err(RecoveryError::Missing(Box::new(missing)));
             }
-            self.manifest.truncate(gsn);
             warnings.push(Warning::Forced(missing));
         }
+        if forced || epoch_seen > self.manifest.last_epoch() {
+            warnings
+                .extend(found.given_up(&self.manifest, &scans).into_iter().map(Warning::GaveUp));
+        }
+        if forced {
+            self.manifest.truncate(gsn);
+        }
+        let known_gsn = found.durable_gsn.max(closed_through(&self.manifest));
         found.warn(&scans, &mut warnings);
         if !self.options.faults.has(Fault::TailNotDurable) {
             self.make_durable(disk, &scans, &found).await?;
@@ -333,6 +342,7 @@ impl RecoveryPlan {
         let segments = scanned.chain(retired);
         Ok(Recovered {
             gsn,
+            known_gsn,
             epoch,
             is_new: self.is_new,
             warnings,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::SegmentId;
 use super::manifest::ManifestError;
@@ -138,6 +139,45 @@ impl fmt::Display for Missing {
     }
 }
 
+/// Frames of one shard that a forced start gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GaveUp {
+    /// The shard.
+    pub shard: u32,
+    /// How many.
+    pub frames: u64,
+    /// Their bytes, headers included.
+    pub bytes: u64,
+    /// The lowest and the highest GSN among them.
+    pub gsns: (u64, u64),
+    /// When the first and the last of them were made, in milliseconds since 1970.
+    pub wall_ms: (u64, u64),
+}
+
+impl fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let GaveUp { shard, frames, bytes, gsns: (first, last), wall_ms: (from, to) } = self;
+        write!(
+            f,
+            "gave up {frames} frames of shard {shard} ({bytes} bytes), GSN {first} to {last}, made from {} to {}",
+            Time(*from),
+            Time(*to)
+        )
+    }
+}
+
+/// A point in time as it is shown.
+struct Time(u64);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Later ones come from a broken clock only; the calendar ends there.
+        const YEAR_9999_MS: u64 = 253_402_300_799_999;
+        let time = UNIX_EPOCH + Duration::from_millis(self.0.min(YEAR_9999_MS));
+        write!(f, "{}", humantime::format_rfc3339_millis(time))
+    }
+}
+
 /// What an operator should hear of a start that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
@@ -174,6 +214,8 @@ pub enum Warning {
     },
     /// Durable data was given up on the operator's word.
     Forced(Missing),
+    /// What of a shard's log was given up with it.
+    GaveUp(GaveUp),
     /// A file that does not belong to the log was moved.
     MovedAside {
         /// The file's name.
@@ -205,6 +247,7 @@ impl fmt::Display for Warning {
                 "forced: MANIFEST ends with epoch {last}, frames of epoch {epoch} are given up: {location}"
             ),
             Warning::Forced(missing) => write!(f, "forced: {missing}"),
+            Warning::GaveUp(what) => write!(f, "forced: {what}"),
             Warning::MovedAside { name, to } => {
                 write!(f, "moved {name}, which is not of this log, to {to}")
             }

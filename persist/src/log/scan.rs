@@ -28,6 +28,8 @@ pub struct FrameEntry {
     pub payload_len: u64,
     /// CRC-32 of its payload.
     pub payload_crc: u32,
+    /// Wall clock when it was made, in milliseconds since 1970.
+    pub wall_ms: u64,
     /// The epoch in which it was written.
     pub epoch: u32,
     /// The data key of the epoch that its payload is sealed with; 0: none.
@@ -43,7 +45,7 @@ impl FrameEntry {
 }
 
 /// What a segment holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SegmentScan {
     /// The segment.
     pub id: SegmentId,
@@ -77,7 +79,8 @@ pub async fn scan_segment<D: Disk>(
     let header = check_header(window.peek(0, SEGMENT_HEADER_BYTES).await?, log, id);
     let (kind, made_len, header_error) = match header {
         Ok((kind, made_len)) => (Some(kind), made_len, None),
-        Err(error) => (None, 0, Some(error)),
+        // No segment is shorter than its first block.
+        Err(error) => (None, SEGMENT_HEADER_BYTES as u64, Some(error)),
     };
     let mut seals = Seals { log, own: FrameSeed::new(log, id), group: None, looked_to: 1 };
     let start = SEGMENT_HEADER_BYTES as u64;
@@ -224,6 +227,7 @@ impl<D: Disk> Window<'_, D> {
             offset,
             payload_len: header.payload_len,
             payload_crc: header.payload_crc,
+            wall_ms: header.wall_ms,
             epoch: header.epoch,
             key: header.key,
             sealed_for,

@@ -211,7 +211,13 @@ impl Owners {
             }
             let command = command_of(&record)?;
             let origin = Origin::Log(now_ms);
-            self.check(record.db as usize, command, record.argc().saturating_add(1), &origin)?;
+            check(
+                self.databases,
+                record.db as usize,
+                command,
+                record.argc().saturating_add(1),
+                &origin,
+            )?;
             if let Some(owner) = self.owner_of(command, &record) {
                 self.plan_record(owner, record.bytes, now_ms)?;
                 continue;
@@ -240,23 +246,6 @@ impl Owners {
         record.first_arg().filter(|_| names_one_key).map(|key| self.slots.shard_of_key(key))
     }
 
-    fn check(
-        &self,
-        db: usize,
-        command: &Command,
-        argc: usize,
-        origin: &Origin,
-    ) -> Result<(), String> {
-        if db >= self.databases {
-            return Err(origin
-                .explain(&format!("database {db} does not exist: raise 'databases' above {db}")));
-        }
-        if !command.spec.arity_fits(argc) {
-            return Err(origin.explain(&format!("{} with {argc} arguments", command.spec.name)));
-        }
-        Ok(())
-    }
-
     /// Applies one command.
     pub fn command(
         &mut self,
@@ -265,7 +254,7 @@ impl Owners {
         args: ArgBuf,
         origin: Origin,
     ) -> Result<(), String> {
-        self.check(db, command, args.as_args().len(), &origin)?;
+        check(self.databases, db, command, args.as_args().len(), &origin)?;
         let planned = Planned { db, command, args, origin };
         let Planned { args, origin, .. } = &planned;
         if !matches!(command.spec.scope, Scope::Keys) {
@@ -482,6 +471,36 @@ fn store(keyspace: &mut Keyspace, entry: Loaded) -> Result<(), String> {
 
 /// What is said of a record whose arguments do not fit its length.
 const BROKEN: &str = "a record's arguments do not fit its length";
+
+fn check(
+    databases: usize,
+    db: usize,
+    command: &Command,
+    argc: usize,
+    origin: &Origin,
+) -> Result<(), String> {
+    if db >= databases {
+        return Err(
+            origin.explain(&format!("database {db} does not exist: raise 'databases' above {db}"))
+        );
+    }
+    if !command.spec.arity_fits(argc) {
+        return Err(origin.explain(&format!("{} with {argc} arguments", command.spec.name)));
+    }
+    Ok(())
+}
+
+/// Whether a record could be applied, as far as it tells by itself.
+pub(crate) fn check_record(record: &RawRecord<'_>, databases: usize) -> Result<(), String> {
+    if !record.each_arg(|_| ()) {
+        return Err(BROKEN.to_owned());
+    }
+    if crate::script::replayed_name(record.opcode).is_some() {
+        return Ok(());
+    }
+    let command = command_of(record)?;
+    check(databases, record.db as usize, command, record.argc().saturating_add(1), &Origin::Log(0))
+}
 
 fn command_of(record: &RawRecord<'_>) -> Result<&'static Command, String> {
     let opcode = record.opcode;

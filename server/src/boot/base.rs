@@ -18,7 +18,7 @@ const STEP_BYTES: usize = 1 << 20;
 
 /// Writes all keyspaces as the log's base and names it in MANIFEST, durably; whatever the log held is given up then. The base
 /// has a GSN of its own, and so a name that no other base has.
-pub(super) fn write_first(
+pub(crate) fn write_first(
     dir: &Path,
     keyring: &Keyring,
     boot: &mut Boot,
@@ -29,22 +29,47 @@ pub(super) fn write_first(
     let path = dir.join(&file_name);
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
     let temporary = dir.join("base.rdb.new");
-    let file = std::fs::File::create(&temporary).map_err(fail)?;
     let sealer = crate::snapshot::sealer_for(keyring, &path)?;
+    let base_id = write_whole(&temporary, sealer, &mut boot.keyspaces, &boot.functions, true)?;
+    block_on(install(&StdDisk, &temporary, &path, Faults::NONE)).map_err(fail)?;
+    let replaced = recovered.base();
+    recovered.start_anew(Base { file_name, cut_gsn });
+    recovered.manifest.seals.base_id = base_id;
+    block_on(recovered.manifest.store(&StdDisk, dir)).map_err(fail)?;
+    boot.log_bytes = (super::file_len(&path), 0);
+    if let Some((old, _)) = replaced
+        && let Err(e) = std::fs::remove_file(&old)
+    {
+        tracing::warn!("{} could not be removed: {e}", old.display());
+    }
+    Ok(())
+}
+
+/// Writes all keyspaces as one RDB file, sealed where it is to be; whoever installs it syncs it. Gives a sealed file's random
+/// name.
+pub(crate) fn write_whole(
+    path: &Path,
+    sealer: Option<FileSealer>,
+    keyspaces: &mut [Keyspace],
+    functions: &[Vec<u8>],
+    is_aof_base: bool,
+) -> Result<Option<[u8; 16]>, String> {
+    let fail = |e: std::io::Error| format!("{}: {e}", path.display());
+    let file = std::fs::File::create(path).map_err(fail)?;
     let mut file = Content { file, sealer, units: Vec::new(), at: 0 };
     let created_s = u64::try_from(crate::rt::clock::unix_ms() / 1000).unwrap_or(0);
     let header = Header {
         created_s,
-        is_aof_base: true,
-        has_newer_types: boot.keyspaces.iter().any(Keyspace::has_field_times),
-        functions: &boot.functions,
+        is_aof_base,
+        has_newer_types: keyspaces.iter().any(Keyspace::has_field_times),
+        functions,
         ..Header::default()
     }
     .encode();
     file.append(header.bytes.clone()).map_err(fail)?;
     let offsets = AtomicU64::new(header.bytes.len() as u64);
     let mut blocks = Vec::new();
-    for (shard, keyspace) in boot.keyspaces.iter_mut().enumerate() {
+    for (shard, keyspace) in keyspaces.iter_mut().enumerate() {
         let mut part = BlockWriter::new(u32::try_from(shard).unwrap_or(u32::MAX), &offsets);
         let mut writer = SnapshotWriter::new(RdbWriter::default());
         keyspace.snapshot_begin();
@@ -63,19 +88,7 @@ pub(super) fn write_first(
     }
     let (_, bytes) = tail(&header, blocks).map_err(|e| e.to_string())?;
     file.append(bytes).map_err(fail)?;
-    let base_id = file.finish().map_err(fail)?;
-    block_on(install(&StdDisk, &temporary, &path, Faults::NONE)).map_err(fail)?;
-    let replaced = recovered.base();
-    recovered.start_anew(Base { file_name, cut_gsn });
-    recovered.manifest.seals.base_id = base_id;
-    block_on(recovered.manifest.store(&StdDisk, dir)).map_err(fail)?;
-    boot.log_bytes = (super::file_len(&path), 0);
-    if let Some((old, _)) = replaced
-        && let Err(e) = std::fs::remove_file(&old)
-    {
-        tracing::warn!("{} could not be removed: {e}", old.display());
-    }
-    Ok(())
+    file.finish().map_err(fail)
 }
 
 /// The base's content as it is appended, sealed where it is to be.

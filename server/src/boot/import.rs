@@ -78,7 +78,7 @@ pub(crate) fn foreign_prefix(config: &Config) -> String {
 }
 
 /// Where Redis's append-only file is: the manifest of one in several parts, or a single file.
-fn append_only_file(config: &Config) -> Option<PathBuf> {
+pub(crate) fn append_only_file(config: &Config) -> Option<PathBuf> {
     let manifest = format!("{}manifest", foreign_prefix(config));
     let parts = [Path::new(REDIS_DIR), &config.appenddirname];
     let manifests = parts.map(|dir| config.dir.join(dir).join(&manifest));
@@ -86,7 +86,7 @@ fn append_only_file(config: &Config) -> Option<PathBuf> {
     manifests.into_iter().chain([single]).find(|path| path.is_file())
 }
 
-fn import_log(
+pub(super) fn import_log(
     path: &Path,
     config: &Config,
     owners: &mut Owners,

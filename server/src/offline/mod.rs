@@ -9,12 +9,18 @@
 //! a start would do, and cannot do it.
 //! Invariant: a directory that a server uses is left alone.
 
+mod check;
 mod effects;
+mod export;
+mod import;
+mod instant;
 mod log;
 mod log_dump;
 mod output;
 mod place;
+mod state;
 mod times;
+mod truncate;
 
 use std::process::ExitCode;
 
@@ -39,9 +45,17 @@ struct Cli {
 /// The subcommands.
 #[derive(Subcommand)]
 enum Command {
+    /// Says what stands there, what is damaged, and what a start would do; changes nothing
+    Check(check::Options),
     /// The log, frame by frame
     #[command(subcommand)]
     Log(Log),
+    /// Writes a state for other programs: as an RDB file, or as an append-only directory of Redis 7
+    Export(export::Options),
+    /// Takes over data of Redis or Valkey, as a directory that a server starts from
+    Import(import::Options),
+    /// Ends a log earlier: at a GSN, or at a point in time
+    Truncate(truncate::Options),
 }
 
 /// What can be done with a log.
@@ -56,6 +70,10 @@ enum Log {
 pub(crate) enum Verdict {
     /// Nothing is wrong.
     Sound,
+    /// Something is damaged; a start goes on, and nothing that was acknowledged is lost.
+    Damaged,
+    /// Damaged; a start is refused.
+    Refused,
 }
 
 /// Why a subcommand could not do its work, in words for the operator.
@@ -77,11 +95,17 @@ pub fn main() -> ExitCode {
     output::show_warnings();
     let mut out = Output::stdout();
     let outcome = match &cli.command {
+        Command::Check(options) => check::run(options, &mut out),
         Command::Log(Log::Dump(options)) => log_dump::run(options, &mut out),
+        Command::Export(options) => export::run(options, &mut out),
+        Command::Import(options) => import::run(options, &mut out),
+        Command::Truncate(options) => truncate::run(options, &mut out),
     };
     let outcome = outcome.and_then(|verdict| out.finish().map(|()| verdict));
     match outcome {
         Ok(Verdict::Sound) => ExitCode::SUCCESS,
+        Ok(Verdict::Damaged) => ExitCode::from(1),
+        Ok(Verdict::Refused) => ExitCode::from(2),
         Err(failure) if failure == output::CLOSED => ExitCode::SUCCESS,
         Err(failure) => {
             output::complain(&failure);
