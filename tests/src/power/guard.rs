@@ -10,7 +10,7 @@
 //! Invariant: nothing outside of `target/power` is ever unmounted, detached or removed.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -76,8 +76,9 @@ impl Run {
         let dir = tempfile::Builder::new().prefix("run-").tempdir_in(&parent)?;
         // Under its name only once it is held: another run may be sweeping.
         let (new, held) = (dir.path().join("lock.new"), dir.path().join("lock"));
-        let lock = File::create(&new)?;
+        let mut lock = File::create(&new)?;
         lock.lock()?;
+        write!(lock, "{}", std::process::id())?;
         fs::rename(new, held)?;
         Ok(Run { dir, _lock: lock, mounts: AtomicUsize::new(0) })
     }
@@ -247,6 +248,17 @@ fn sweep(parent: &Path) -> io::Result<()> {
         let path = entry.path();
         let is_run = entry.file_name().to_string_lossy().starts_with("run-");
         let Ok(lock) = File::open(path.join("lock")) else { continue };
+        if is_run && is_killed(&path) {
+            abort(&path);
+            // The threads that hung let go of the lock.
+            let is_free = || {
+                lock.try_lock().is_ok() || {
+                    thread::sleep(BETWEEN_TRIES);
+                    false
+                }
+            };
+            let _ = (0..TRIES).any(|_| is_free());
+        }
         if is_run && lock.try_lock().is_ok() {
             println!("power: cleaning up behind an earlier run, {}", path.display());
             take_down(&path)?;
@@ -254,6 +266,35 @@ fn sweep(parent: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// True when the process of a run was killed, and one of its threads still waits for a disk that nobody serves any more.
+fn is_killed(run: &Path) -> bool {
+    let pid = fs::read_to_string(run.join("lock")).unwrap_or_default();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name in brackets.
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
+}
+
+/// Ends the FUSE connections of a run, so that whoever waits for one gets an error.
+fn abort(run: &Path) {
+    let connections = Path::new("/sys/fs/fuse/connections");
+    let is_empty = || fs::read_dir(connections).map_or(true, |mut dir| dir.next().is_none());
+    let mounted =
+        is_empty() && mount("none", connections, "fusectl", MountFlags::empty(), None).is_ok();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    for line in mounts.lines().filter(|line| line.contains(" - fuse ")) {
+        let mut words = line.split(' ').skip(2);
+        let (device, at) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
+        if let Some((_, number)) = device.split_once(':').filter(|_| Path::new(at).starts_with(run))
+        {
+            // It may be gone by itself.
+            let _ = fs::write(connections.join(number).join("abort"), "1");
+        }
+    }
+    if mounted {
+        let _ = unmount(connections, UnmountFlags::DETACH);
+    }
 }
 
 /// Unmounts and detaches all that lies below a run's directory.
