@@ -8,6 +8,7 @@
 //! Invariant: this crate knows no command, socket or async runtime. State machines are driven by their caller; sequences
 //! are plain `async fn` over a [`disk::Disk`], so that a simulator can stand in for the kernel.
 
+pub mod archive;
 pub mod crypt;
 pub mod disk;
 pub mod import;

@@ -4,6 +4,7 @@
 //! for names that were created, renamed or removed. Nothing else survives for certain.
 
 pub mod aligned;
+mod direct_reads;
 pub mod map;
 pub mod overlay;
 mod std_disk;
@@ -15,6 +16,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use aligned::AlignedBuf;
+pub use direct_reads::DirectReads;
 pub use std_disk::StdDisk;
 
 /// Size in bytes of the blocks in which direct I/O reads and writes.

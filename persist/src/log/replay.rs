@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed};
 use super::recovery::Recovered;
@@ -16,10 +17,10 @@ const AHEAD_BYTES: usize = 128 << 10;
 
 /// Where a frame is: index of its segment, and offset; and what it is sealed for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) segment: usize,
-    pub(super) offset: u64,
-    pub(super) sealed_for: SegmentId,
+pub(crate) struct Place {
+    pub(crate) segment: usize,
+    pub(crate) offset: u64,
+    pub(crate) sealed_for: SegmentId,
 }
 
 /// A frame to be applied.
@@ -54,8 +55,9 @@ pub struct Replay<'a, D: Disk> {
     payload: Vec<u8>,
 }
 
+/// A segment that is read frame by frame.
 #[derive(Debug)]
-struct Cursor<F> {
+pub(crate) struct Cursor<F> {
     file: F,
     id: SegmentId,
     log: LogId,
@@ -109,8 +111,18 @@ impl<'a, D: Disk> Replay<'a, D> {
 
     async fn open_segment(&self, disk: &D, segment: usize) -> io::Result<Cursor<D::File>> {
         let id = self.recovered.segments.get(segment).ok_or(io::ErrorKind::NotFound)?.id;
-        let file = disk.open(&self.recovered.dir.join(id.file_name())).await?;
-        let log = self.recovered.manifest.log;
+        Cursor::open(disk, &self.recovered.dir, self.recovered.manifest.log, id).await
+    }
+}
+
+impl<F> Cursor<F> {
+    pub(crate) async fn open<D: Disk<File = F>>(
+        disk: &D,
+        dir: &Path,
+        log: LogId,
+        id: SegmentId,
+    ) -> io::Result<Self> {
+        let file = disk.open(&dir.join(id.file_name())).await?;
         let seed = FrameSeed::new(&log, id);
         let len = usize::try_from(disk.len(&file).await?).unwrap_or(AHEAD_BYTES);
         Ok(Cursor {
@@ -123,10 +135,9 @@ impl<'a, D: Disk> Replay<'a, D> {
             buf: Vec::new(),
         })
     }
-}
 
-impl<F> Cursor<F> {
-    async fn read<D: Disk<File = F>>(
+    /// Reads the frame at `place` into `payload`.
+    pub(crate) async fn read<D: Disk<File = F>>(
         &mut self,
         disk: &D,
         place: &Place,

@@ -36,6 +36,8 @@ pub struct FrameEntry {
     pub key: u16,
     /// The segment that it is sealed for: the file's own, or a stage's number.
     pub sealed_for: SegmentId,
+    /// Wall clock when it was made, in milliseconds since 1970.
+    pub wall_ms: u64,
 }
 
 impl FrameEntry {
@@ -63,6 +65,23 @@ pub struct SegmentScan {
     pub end: u64,
     /// Whether the bytes behind `end`, up to where the next group's header would be, are something else than zeros.
     pub tail_bytes: bool,
+    /// From where on to scan again for what is written later.
+    pub resume_at: u64,
+}
+
+/// Which part of a segment is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    /// Where to begin: behind the header, or a scan's [`SegmentScan::resume_at`].
+    pub(crate) from: u64,
+    /// How far behind a frame to look for the next one.
+    pub(crate) search_bytes: u64,
+}
+
+impl Part {
+    /// All of it.
+    pub(crate) const WHOLE: Part =
+        Part { from: SEGMENT_HEADER_BYTES as u64, search_bytes: u64::MAX };
 }
 
 /// Reads a whole segment.
@@ -72,18 +91,43 @@ pub async fn scan_segment<D: Disk>(
     log: &LogId,
     id: SegmentId,
 ) -> io::Result<SegmentScan> {
+    scan_part(disk, path, log, id, Part::WHOLE).await
+}
+
+/// Reads a part of a segment.
+pub(crate) async fn scan_part<D: Disk>(
+    disk: &D,
+    path: &Path,
+    log: &LogId,
+    id: SegmentId,
+    part: Part,
+) -> io::Result<SegmentScan> {
     let file = disk.open(path).await?;
     let len = disk.len(&file).await?;
     let window_len = usize::try_from(len).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES);
-    let mut window = Window { disk, file: &file, len, buf: vec![0; window_len], at: 0, filled: 0 };
+    let mut window = Window {
+        disk,
+        file: &file,
+        len,
+        buf: vec![0; window_len],
+        at: 0,
+        filled: 0,
+        search_bytes: part.search_bytes,
+    };
     let header = check_header(window.peek(0, SEGMENT_HEADER_BYTES).await?, log, id);
     let (kind, made_len, header_error) = match header {
         Ok((kind, made_len)) => (Some(kind), made_len, None),
         // No segment is shorter than its first block.
         Err(error) => (None, SEGMENT_HEADER_BYTES as u64, Some(error)),
     };
-    let mut seals = Seals { log, own: FrameSeed::new(log, id), group: None, looked_to: 1 };
-    let start = SEGMENT_HEADER_BYTES as u64;
+    let start = part.from.max(SEGMENT_HEADER_BYTES as u64);
+    let mut seals = Seals {
+        log,
+        own: FrameSeed::new(log, id),
+        group: None,
+        group_at: start,
+        looked_to: start / BLOCK_BYTES as u64,
+    };
     let mut scan = SegmentScan {
         id,
         header_error,
@@ -93,6 +137,7 @@ pub async fn scan_segment<D: Disk>(
         holes: Vec::new(),
         end: start,
         tail_bytes: false,
+        resume_at: start,
     };
     let mut at = start;
     while let Some(offset) = window.next_magic(at).await? {
@@ -104,6 +149,10 @@ pub async fn scan_segment<D: Disk>(
                 }
                 at = frame.end();
                 scan.end = at;
+                scan.resume_at = match frame.sealed_for.is_of_stage() && !id.is_of_stage() {
+                    true => seals.group_at,
+                    false => frame.offset / BLOCK_BYTES as u64 * BLOCK_BYTES as u64,
+                };
                 scan.frames.push(frame);
             }
             None => {
@@ -134,6 +183,8 @@ struct Seals<'a> {
     own: FrameSeed,
     /// Of the stage whose group was met last.
     group: Option<FrameSeed>,
+    /// Where that group's first block is.
+    group_at: u64,
     /// Blocks before this one were looked at for a group's beginning.
     looked_to: u64,
 }
@@ -154,6 +205,7 @@ impl Seals<'_> {
             let block = window.peek(at, BLOCK_BYTES).await?;
             if let Some(stage) = group_in(block, self.log, self.own.segment()) {
                 self.group = Some(FrameSeed::new(self.log, stage));
+                self.group_at = at;
                 first_of = (at + block_bytes == offset).then_some(at);
             }
         }
@@ -169,6 +221,7 @@ struct Window<'a, D: Disk> {
     buf: Vec<u8>,
     at: u64,
     filled: usize,
+    search_bytes: u64,
 }
 
 impl<D: Disk> Window<'_, D> {
@@ -187,7 +240,7 @@ impl<D: Disk> Window<'_, D> {
     /// Where the next magic stands at or after `from`, at any byte: damage to one frame must not hide the next.
     async fn next_magic(&mut self, from: u64) -> io::Result<Option<u64>> {
         let mut at = from;
-        while at + FRAME_HEADER_BYTES as u64 <= self.len {
+        while at + FRAME_HEADER_BYTES as u64 <= self.len && at - from < self.search_bytes {
             let room = usize::try_from(self.len - at).unwrap_or(usize::MAX).min(WINDOW_BYTES / 2);
             let bytes = self.peek(at, room).await?;
             if bytes.len() < FRAME_MAGIC.len() {
@@ -231,6 +284,7 @@ impl<D: Disk> Window<'_, D> {
             epoch: header.epoch,
             key: header.key,
             sealed_for,
+            wall_ms: header.wall_ms,
         };
         if header.shard != sealed_for.shard || frame.end() > self.len {
             return Ok(None);

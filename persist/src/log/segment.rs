@@ -54,7 +54,7 @@ impl SegmentId {
     }
 
     /// Whether the number is one of a stage.
-    pub(super) fn is_of_stage(self) -> bool {
+    pub(crate) fn is_of_stage(self) -> bool {
         self.seq & STAGE_BIT != 0
     }
 
@@ -145,7 +145,7 @@ pub(super) async fn fill<D: Disk>(disk: &D, file: &D::File, from: u64, to: u64) 
 }
 
 /// A segment's first block.
-pub(super) fn encode_header(job: &Preparation) -> Vec<u8> {
+pub(crate) fn encode_header(job: &Preparation) -> Vec<u8> {
     let mut out = Vec::with_capacity(SEGMENT_HEADER_BYTES);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
