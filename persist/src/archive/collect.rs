@@ -135,7 +135,9 @@ impl Collector {
         let bases = self.history.valid_bases();
         let bases = bases.iter().map(|b| (end(b.cut_gsn, b.epoch), b.time_ms));
         let ends: Vec<(u64, u64)> = frames.chain(bases).collect();
-        self.through = ends.iter().map(|(gsn, _)| *gsn).max();
+        // A log that was archived from its first epoch on needs no base, even when nothing of it got here yet.
+        let whole = self.history.epochs.values().any(|epoch| epoch.first_gsn == 1).then_some(0);
+        self.through = ends.iter().map(|(gsn, _)| *gsn).max().or(whole);
         self.time_ms = spans.iter().map(|s| s.name.last_ms).max().unwrap_or(0);
     }
 
@@ -199,7 +201,8 @@ impl Collector {
         let mut is_thorough = false;
         while self.through() < synced {
             let part = if is_thorough { u64::MAX } else { NEAR_BYTES };
-            self.fill(disk, synced, part).await?;
+            let epoch = manifest.last_epoch();
+            self.fill(disk, synced, epoch, part).await?;
             let run = self.next_run(manifest, synced);
             if !run.is_empty() {
                 self.archive_frames(disk, store, run, done).await?;
@@ -271,6 +274,7 @@ impl Collector {
         &mut self,
         disk: &D,
         synced: u64,
+        epoch: u32,
         search_bytes: u64,
     ) -> Result<(), ArchiveError> {
         let listed = disk.list(&self.dir).await;
@@ -288,9 +292,17 @@ impl Collector {
             seqs.sort_unstable();
             let stream = self.streams.entry((shard, stage)).or_default();
             if stream.pending.len() < self.pending_max {
-                let (dir, log, pending_max) = (&self.dir, &self.log, self.pending_max);
-                let reader =
-                    Reader { disk, dir, log, shard, through, synced, search_bytes, pending_max };
+                let reader = Reader {
+                    disk,
+                    dir: &self.dir,
+                    log: &self.log,
+                    shard,
+                    through,
+                    synced,
+                    epoch,
+                    search_bytes,
+                    pending_max: self.pending_max,
+                };
                 reader.read_on(stream, &seqs).await?;
             }
         }
@@ -465,6 +477,8 @@ struct Reader<'a, D: Disk> {
     shard: u32,
     through: u64,
     synced: u64,
+    /// The epoch that is being written.
+    epoch: u32,
     search_bytes: u64,
     pending_max: usize,
 }
@@ -489,7 +503,7 @@ impl<D: Disk> Reader<'_, D> {
                 // A later segment that has a durable frame tells that all of the one before was seen just now.
                 let (resume_at, first) = self.read(stream, seq, 0).await?;
                 if let Some(first) = first {
-                    if first > self.synced {
+                    if self.is_early(first) {
                         break;
                     }
                     stream.current = Some((seq, resume_at));
@@ -507,13 +521,18 @@ impl<D: Disk> Reader<'_, D> {
         }
     }
 
-    /// Reads a file from `from` on, and remembers new frames; where to go on, and the first GSN met.
+    /// Whether a segment that begins so says nothing yet about the one before: its writes may be under way.
+    fn is_early(&self, first: FrameEntry) -> bool {
+        first.epoch == self.epoch && first.gsn > self.synced
+    }
+
+    /// Reads a file from `from` on, and remembers new frames; where to go on, and the first frame met.
     async fn read(
         &self,
         stream: &mut Stream,
         seq: u64,
         from: u64,
-    ) -> Result<(u64, Option<u64>), ArchiveError> {
+    ) -> Result<(u64, Option<FrameEntry>), ArchiveError> {
         let file = SegmentId { shard: self.shard, seq };
         let part = Part { from, search_bytes: self.search_bytes };
         let path = self.dir.join(file.file_name());
@@ -523,8 +542,8 @@ impl<D: Disk> Reader<'_, D> {
             scan => scan.map_err(|error| ArchiveError::io(format!("read {file}"), error))?,
         };
         let numbered = scan.frames.iter().filter(|frame| frame.gsn > 0);
-        let first = numbered.clone().map(|frame| frame.gsn).next();
-        if from == 0 && first.is_some_and(|first| first > self.synced) {
+        let first = numbered.clone().next().copied();
+        if from == 0 && first.is_some_and(|first| self.is_early(first)) {
             return Ok((0, first));
         }
         for entry in numbered.filter(|entry| entry.gsn > self.through) {

@@ -61,6 +61,10 @@ pub struct WriterOptions {
     pub next_seq: u64,
     /// Segments of earlier runs that this writer retires after a cut, with the highest GSN in each; 0: at once.
     pub old_segments: Vec<(SegmentId, u64)>,
+    /// The base's cut.
+    pub cut_gsn: u64,
+    /// Everything up to this GSN is archived; none: there is no archive. See [`LogWriter::set_archived`].
+    pub archived_gsn: Option<u64>,
     /// Size of a segment in bytes, at least [`SEGMENT_BYTES_MIN`] outside of tests.
     pub segment_bytes: u64,
     /// Bytes that may wait to be written before writers are held back.
@@ -89,6 +93,8 @@ impl WriterOptions {
             mode,
             next_seq,
             old_segments: Vec::new(),
+            cut_gsn: 0,
+            archived_gsn: None,
             segment_bytes: SEGMENT_BYTES_DEFAULT.max(SEGMENT_BYTES_MIN),
             pending_bytes_max: 64 << 20,
             spares: 2,

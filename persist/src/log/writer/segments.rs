@@ -33,6 +33,10 @@ pub(super) struct Segments {
     /// With the highest GSN in each.
     closed: Vec<(SegmentId, u64)>,
     retired: VecDeque<SegmentId>,
+    /// Retired, but for the archive, which must have everything up to this GSN first.
+    held: Vec<(SegmentId, u64)>,
+    /// Everything up to this GSN is archived; none: there is no archive.
+    archived_gsn: Option<u64>,
     /// Gave an I/O error once, or may hold what is in clear: not used again.
     distrusted: Vec<SegmentId>,
     removals: Vec<SegmentId>,
@@ -50,8 +54,7 @@ impl Segments {
         let is_free = |(_, last_gsn): &&(SegmentId, u64)| *last_gsn == 0 || reuses;
         // Files of earlier runs may hold what is in clear behind what this run would write over it.
         let recycles = options.cipher.is_none();
-        let unused = || old.iter().filter(is_free).map(|(id, _)| *id);
-        Segments {
+        let mut segments = Segments {
             log: options.log,
             shard: options.shard,
             size_bytes: options.segment_bytes,
@@ -63,13 +66,18 @@ impl Segments {
             spares: VecDeque::new(),
             current: None,
             closed: old.iter().filter(|segment| !is_free(segment)).copied().collect(),
-            retired: unused().filter(|_| recycles).collect(),
+            retired: VecDeque::new(),
+            held: Vec::new(),
+            archived_gsn: options.archived_gsn,
             distrusted: old.iter().filter(|_| !recycles).map(|(id, _)| *id).collect(),
-            removals: unused().filter(|_| !recycles).collect(),
+            removals: Vec::new(),
             failed_at_ms: None,
             now_ms: 0,
             not_before_ms: 0,
-        }
+        };
+        // What is below the first live ones holds nothing above the base's cut.
+        old.iter().filter(is_free).for_each(|(id, _)| segments.retire(*id, options.cut_gsn));
+        segments
     }
 
     pub(super) fn tick(&mut self, now_ms: u64) {
@@ -138,8 +146,11 @@ impl Segments {
         }
     }
 
-    fn retire(&mut self, id: SegmentId) {
-        if self.distrusted.contains(&id) {
+    /// Gives up a segment that holds nothing above `gsn`, as soon as the archive has it.
+    fn retire(&mut self, id: SegmentId, gsn: u64) {
+        if self.archived_gsn.is_some_and(|archived| archived < gsn) {
+            self.held.push((id, gsn));
+        } else if self.distrusted.contains(&id) {
             self.distrusted.retain(|other| *other != id);
             self.removals.push(id);
         } else {
@@ -236,11 +247,23 @@ impl LogWriter {
         let all = self.segments.log.faults.has(Fault::RetiredTooMuch);
         for (id, last_gsn) in closed {
             if (last_gsn <= cut || all) && !self.is_in_flight(id) {
-                self.segments.retire(id);
+                self.segments.retire(id, last_gsn);
             } else {
                 self.segments.closed.push((id, last_gsn));
             }
         }
+    }
+
+    /// Everything up to this GSN is in the archive; none: no archive is kept.
+    pub fn set_archived(&mut self, gsn: Option<u64>) {
+        self.segments.archived_gsn = gsn;
+        let held = std::mem::take(&mut self.segments.held);
+        held.into_iter().for_each(|(id, gsn)| self.segments.retire(id, gsn));
+    }
+
+    /// Segments that are kept for the archive only.
+    pub fn held_segments(&self) -> usize {
+        self.segments.held.len()
     }
 
     /// A retired segment that is not needed for reuse, to be removed by a helper; ask until there is none.
