@@ -312,6 +312,8 @@ fn writer_options(
     let mode = sync_mode(config.appendfsync);
     WriterOptions {
         old_segments: recovered.old_segments(shard, shards),
+        cut_gsn: recovered.manifest.cut_gsn(),
+        archived_gsn: (!config.log_archive_dir.as_os_str().is_empty()).then_some(0),
         segment_bytes: config.log_segment_size,
         cipher: recovered.cipher.clone(),
         ..WriterOptions::new(log, shard, recovered.epoch, mode, recovered.next_seq(shard))

@@ -130,6 +130,7 @@ impl Shard {
         }
         if self.index == 0 {
             self.look_after_replicas();
+            self.check_archive_backlog();
             self.save_if_due();
         }
     }

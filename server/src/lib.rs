@@ -5,7 +5,8 @@
 //! ```
 
 pub mod acl;
-pub mod ask;
+pub mod archive;
+mod ask;
 pub mod blocked;
 pub mod boot;
 pub mod checks;

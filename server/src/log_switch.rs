@@ -83,8 +83,10 @@ async fn begin(shard: &ShardRef) -> Result<(), String> {
         let (keyring, seed) = (shared.encryption.keyring(), crate::start::random()?);
         let recovered = open_log(&config, &keyring, (shared.slots, seed), true)?;
         let opened = OpenedLog::new(&config, recovered, shared.slots);
-        // Nobody takes a number while nothing is logged.
-        shared.watermarks.go_on_at(opened.next_gsn);
+        // Nobody takes a number while nothing is logged. One is left out, so that nobody, an archive above all, takes what comes
+        // now for what followed on the former end.
+        let gap = u64::from(opened.next_gsn > 1);
+        shared.watermarks.go_on_at(opened.next_gsn + gap);
         shared.set_manifest(Some(opened.manifest), opened.vanished);
         Ok::<_, String>(opened.logs)
     });
@@ -121,6 +123,7 @@ async fn end(shard: &ShardRef) {
     };
     let last = shared.watermarks.synced();
     on_helper(shard, move || {
+        shared.archive.finish();
         shared.with_manifest(|manifest| {
             let Some(manifest) = manifest.filter(|_| complete) else { return };
             manifest.close_epoch(last);

@@ -53,6 +53,8 @@ pub struct Shared {
     pub saving: Saving,
     /// Master keys, and which files are sealed under which.
     pub encryption: crate::encryption::Encryption,
+    /// The archive of the log.
+    pub archive: crate::archive::Archive,
     /// Random id of this run, 40 hex digits.
     pub run_id: String,
     /// When the process started, in ms since 1970.
@@ -140,6 +142,8 @@ pub struct Saving {
     pub base_bytes: AtomicU64,
     /// Bytes of log since the base, of all shards.
     pub log_bytes: AtomicU64,
+    /// Bytes of log before that base.
+    pub log_bytes_before: AtomicU64,
     /// Keys loaded at start.
     pub loaded: AtomicU64,
     /// Keys that had expired when loaded.
@@ -164,6 +168,18 @@ impl Saving {
             mine.store(false, Ordering::SeqCst);
         }
         claimed
+    }
+
+    /// A base was installed: the log's bytes are counted from here on.
+    pub fn begin_log_bytes(&self, base_bytes: u64) {
+        self.base_bytes.store(base_bytes, Ordering::Relaxed);
+        let before = self.log_bytes.swap(0, Ordering::Relaxed);
+        self.log_bytes_before.fetch_add(before, Ordering::Relaxed);
+    }
+
+    /// Bytes of log, those before the base included: they only grow.
+    pub fn logged_bytes(&self) -> u64 {
+        self.log_bytes.load(Ordering::Relaxed) + self.log_bytes_before.load(Ordering::Relaxed)
     }
 
     /// Gives it back.
@@ -229,6 +245,7 @@ impl Shared {
             helper,
             saving,
             encryption: crate::encryption::Encryption::default(),
+            archive: crate::archive::Archive::default(),
             run_id: seed.iter().map(|byte| format!("{byte:02x}")).collect(),
             started_ms,
             ending: AtomicBool::new(false),

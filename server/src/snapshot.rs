@@ -514,8 +514,8 @@ async fn install_base(
                 tracing::warn!("{} could not be removed: {e}", old.file_name);
             }
             shared.encryption.note_files(&config, Some(manifest));
-            shared.saving.base_bytes.store(bytes, Ordering::Relaxed);
-            shared.saving.log_bytes.store(0, Ordering::Relaxed);
+            shared.saving.begin_log_bytes(bytes);
+            shared.archive.nudge();
             Ok(())
         })
     })

@@ -24,7 +24,8 @@ pub(crate) fn write_first(
     boot: &mut Boot,
     recovered: &mut Recovered,
 ) -> Result<(), String> {
-    let cut_gsn = recovered.next_gsn();
+    // One number is left out where there was a log: nothing of it leads to this base.
+    let cut_gsn = recovered.next_gsn() + u64::from(recovered.gsn > 0);
     let file_name = format!("base-{cut_gsn}.rdb");
     let path = dir.join(&file_name);
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());

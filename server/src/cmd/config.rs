@@ -184,7 +184,8 @@ const NOBODY: u64 = 0;
 impl Shard {
     /// Takes over new values.
     pub(crate) fn apply_config(&mut self, config: &Arc<Config>) {
-        self.config = config.clone();
+        let before = std::mem::replace(&mut self.config, config.clone());
+        self.configure_archive(&before);
         self.measure.configure(config);
         self.keyspace.limits = crate::limits::encoding(config, self.keyspace.limits);
         self.keyspace.events.set_wanted(config.notify_keyspace_events);

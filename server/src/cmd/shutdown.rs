@@ -1,6 +1,6 @@
 //! SHUTDOWN, and the orderly end that signals ask for too.
 //!
-//! Order: no new connections ─> a snapshot where save points ask for one ─> replies leave ─> the log is durable ─> the end.
+//! Order: no new connections ─> a snapshot where save points ask for one ─> replies leave ─> the log is durable, and archived ─> the end.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -171,6 +171,8 @@ async fn end(shard: &ShardRef, manner: Manner) -> Result<(), String> {
         polls += 1;
         sleep(POLL).await;
     }
+    let archive = shared.clone();
+    on_helper(shard, move || archive.archive.finish()).await;
     close_epoch(shard).await;
     shared.stopping.store(true, Ordering::Release);
     (0..shared.slots.shards()).for_each(|index| shared.peers.wake(index));

@@ -266,6 +266,19 @@ params! {
         appendfilename: PathBuf = "appendfilename", Kind::FileName { may_be_empty: false }, "appendonly.aof", Boot;
         /// Size of a log segment.
         log_segment_size: u64 = "log-segment-size", Kind::Memory { min: 1 << 20, max: 1 << 30 }, "16mb", Boot;
+        /// Directory to which the log is copied as it becomes durable, compressed, with its bases, so that any instant can be
+        /// restored (`ringstone restore`); `""` = none. A relative path is below `dir`. Segments are kept until they are there.
+        log_archive_dir: PathBuf = "log-archive-dir", Kind::Path, "", Live;
+        /// How often what is in no full segment yet is archived as well; 0 = only full segments, and at the end of the server.
+        log_archive_interval_seconds: u32 = "log-archive-interval-seconds", count("seconds"), "60", Live;
+        /// Every instant since so many seconds ago can be restored, older ones are removed; 0 = keep all.
+        log_archive_retention_seconds: u32 = "log-archive-retention-seconds", count("seconds"), "0", Live;
+        /// Above so many bytes of one log's archive its oldest instants are removed, whatever their age; 0 = keep all. The newest base
+        /// and what follows it always stay.
+        log_archive_retention_bytes: u64 = "log-archive-retention-bytes", SIZE, "0", Live;
+        /// Bytes of the log that may wait to be archived. Above it segments are not kept any more for an archive that does not work:
+        /// instants are lost, which the log of messages and INFO tell, and the server goes on; 0 = keep them until the disk is full.
+        log_archive_backlog_max: u64 = "log-archive-backlog-max", SIZE, "4gb", Live;
         /// Rewrite the log when it has grown by so much since the last rewrite; 0 = never by itself. Rewrites by itself take
         /// at most a tenth of the time.
         auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage", count("percent"), "100", Live;

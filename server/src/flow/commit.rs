@@ -316,6 +316,7 @@ impl Shard {
         let Some(log) = &mut self.commit.log else { return };
         let (shared, index) = (&self.shared, self.index);
         while let Some(job) = log.writer.next_preparation() {
+            shared.archive.note_segment();
             if let Some(old) = job.recycle {
                 log.files.remove(&old);
             }

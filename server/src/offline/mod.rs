@@ -18,6 +18,7 @@ mod log;
 mod log_dump;
 mod output;
 mod place;
+mod restore;
 mod state;
 mod times;
 mod truncate;
@@ -50,6 +51,8 @@ enum Command {
     /// The log, frame by frame
     #[command(subcommand)]
     Log(Log),
+    /// A data directory as of any instant that an archive holds (log-archive-dir)
+    Restore(restore::Options),
     /// Writes a state for other programs: as an RDB file, or as an append-only directory of Redis 7
     Export(export::Options),
     /// Takes over data of Redis or Valkey, as a directory that a server starts from
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Check(options) => check::run(options, &mut out),
         Command::Log(Log::Dump(options)) => log_dump::run(options, &mut out),
+        Command::Restore(options) => restore::run(options, &mut out),
         Command::Export(options) => export::run(options, &mut out),
         Command::Import(options) => import::run(options, &mut out),
         Command::Truncate(options) => truncate::run(options, &mut out),

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod localtime;
 pub mod mesh;
 pub mod oneshot;
+pub mod priority;
 pub mod ring;
 pub mod signal;
 pub mod socket;

@@ -7,6 +7,7 @@ use ringstone_persist::crypt::KeyId;
 
 use super::About;
 use crate::rt::clock;
+use crate::shared::Shared;
 
 pub(super) fn persistence(out: &mut String, about: &About<'_>) {
     let About { all, shared, .. } = about;
@@ -78,6 +79,7 @@ pub(super) fn persistence(out: &mut String, about: &About<'_>) {
         line!(out, "log_gsn:{}", shared.watermarks.next_gsn().saturating_sub(1));
         line!(out, "log_durable_gsn:{}", shared.watermarks.synced());
         line!(out, "log_last_error:{}", all.log_error.as_deref().unwrap_or(""));
+        archive(out, shared);
     }
 }
 
@@ -91,4 +93,26 @@ fn encryption(out: &mut String, about: &About<'_>) {
     line!(out, "encryption_keys_known:{}", list(&keyring.ids()));
     line!(out, "encryption_keys_in_use:{}", list(&files.master_keys()));
     line!(out, "encryption_files_in_clear:{}", u8::from(files.has_clear()));
+}
+
+fn archive(out: &mut String, shared: &Shared) {
+    let archive = &shared.archive;
+    line!(out, "log_archive_enabled:{}", u8::from(archive.is_on()));
+    if !archive.is_on() {
+        return;
+    }
+    let status = archive.status();
+    let state = match (&status.error, archive.has_let_go()) {
+        (_, true) => "losing",
+        (Some(_), false) => "failing",
+        (None, false) => "ok",
+    };
+    line!(out, "log_archive_state:{state}");
+    line!(out, "log_archive_last_gsn:{}", status.gsn);
+    line!(out, "log_archive_last_time_ms:{}", status.time_ms);
+    line!(out, "log_archive_backlog_bytes:{}", archive.backlog_bytes(shared));
+    line!(out, "log_archive_objects:{}", status.objects);
+    line!(out, "log_archive_bytes:{}", status.bytes);
+    line!(out, "log_archive_losses:{}", status.losses);
+    line!(out, "log_archive_last_error:{}", status.error.as_deref().unwrap_or(""));
 }
