@@ -7,6 +7,7 @@
 //!   xtask crash      ──> crash::{worker, oracle}  ──> server, resp
 //!   xtask power      ──> power::{record, check}   ──> server, resp
 //!   xtask corrupt    ──> corrupt                 ──> server; persist's recovery and loader, in this process
+//!   xtask pitr       ──> pitr                    ──> server, resp
 //!   xtask race       ──> server, resp
 //!   xtask differ     ──> differ                  ──> generate, server, resp
 //!   fuzz targets     ──> generate (commands)
@@ -29,6 +30,7 @@ pub mod corrupt;
 pub mod crash;
 pub mod differ;
 pub mod generate;
+pub mod pitr;
 pub mod power;
 pub mod programs;
 pub mod resp;

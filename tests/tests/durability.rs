@@ -16,8 +16,9 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use ringstone_tests::pitr;
 use ringstone_tests::resp::{Conn, Value};
-use ringstone_tests::server::{Home, Launch, Server};
+use ringstone_tests::server::{Binary, Home, Launch, Server};
 
 /// One key of each type, encodings small and large, an expiry.
 fn fill(conn: &mut Conn) {
@@ -316,4 +317,118 @@ fn refuses_a_damaged_snapshot_and_says_so() {
     assert!(error.status.is_some_and(|s| !s.success()), "{error}");
     assert!(error.log.contains("dump.rdb"), "{error}");
     assert!(!error.log.contains("panicked"), "{error}");
+}
+
+#[test]
+fn any_instant_of_a_recorded_history_is_restored_exactly() {
+    let options = pitr::Options {
+        binary: Binary::ringstone(),
+        rounds: 3,
+        round: Duration::from_secs(2),
+        instants: 6,
+        fsync: "everysec".to_owned(),
+        seed: 11,
+        set: Vec::new(),
+    };
+    let report = pitr::run(&options).unwrap_or_else(|difference| panic!("{difference}"));
+    assert_eq!(report.restored, 6);
+    assert!(report.rewrites > 0 && report.kills > 0, "{report:?}");
+}
+
+/// Waits until a field of INFO persistence is as wanted.
+fn wait_for(conn: &mut Conn, field: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let value = pitr::info(conn, field);
+        if wanted(&value) {
+            return value;
+        }
+        assert!(Instant::now() < until, "{field} is {value}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_archive_that_does_not_work_stops_nobody_and_gets_everything_once_it_does() {
+    let home = Home::new();
+    // A file is in the way.
+    let archive = home.file("archive");
+    fs::write(&archive, "").unwrap();
+    let launch = Launch::ringstone().shards(2).log("everysec").set("log-segment-size", "1mb");
+    let launch = launch.set("log-archive-interval-seconds", 1);
+    let server = launch.clone().start(&home);
+    let mut conn = server.conn();
+    assert_eq!(pitr::info(&mut conn, "log_archive_enabled"), "0");
+    let path = archive.display().to_string();
+    assert_eq!(conn.call(&["CONFIG", "SET", "log-archive-dir", &path]).unwrap().text(), "OK");
+    for n in 0..3000 {
+        conn.line(&format!("SET key{n} {}", "v".repeat(2000)));
+    }
+    wait_for(&mut conn, "log_archive_state", |state| state == "failing");
+    assert!(!pitr::info(&mut conn, "log_archive_last_error").is_empty());
+    let segments = || {
+        let names = fs::read_dir(home.data().join("appendonly")).unwrap().flatten();
+        names.filter(|e| e.file_name().to_string_lossy().ends_with(".log")).count()
+    };
+    let before = segments();
+    conn.line("BGREWRITEAOF");
+    wait_for(&mut conn, "aof_rewrites", |rewrites| rewrites == "1");
+    assert!(segments() >= before, "segments are kept for the archive");
+    conn.line("SET after rewrite");
+    // Nothing of it is lost by a kill.
+    server.kill();
+    let launch = launch.set("log-archive-dir", &path);
+    let server = launch.start(&home);
+    let mut conn = server.conn();
+    wait_for(&mut conn, "log_archive_state", |state| state == "failing");
+    fs::remove_file(&archive).unwrap();
+    wait_for(&mut conn, "log_archive_state", |state| state == "ok");
+    let gsn = pitr::info(&mut conn, "log_gsn");
+    wait_for(&mut conn, "log_archive_last_gsn", |last| last == gsn);
+    assert_eq!(pitr::info(&mut conn, "log_archive_losses"), "0");
+    drop(conn);
+    server.stop();
+    let list = pitr::restore(&Binary::ringstone(), &archive, &["--list"]).unwrap();
+    assert!(list.contains(&format!("GSN 0 to {gsn}")), "{list}");
+    let to = Home::new();
+    let dir = to.data().display().to_string();
+    pitr::restore(&Binary::ringstone(), &archive, &["--latest", "--dir", &dir]).unwrap();
+    let again = pitr::restore(&Binary::ringstone(), &archive, &["--latest", "--dir", &dir]);
+    assert!(again.unwrap_err().contains("is not empty"));
+    let server = Launch::ringstone().shards(1).log("always").start(&to);
+    assert_eq!(server.conn().line("DBSIZE").int(), Some(3001));
+    server.stop();
+}
+
+#[test]
+fn an_archive_that_is_too_far_behind_is_given_up_and_the_loss_is_told() {
+    let home = Home::new();
+    let archive = home.file("archive");
+    fs::write(&archive, "").unwrap();
+    let server = Launch::ringstone()
+        .shards(1)
+        .log("everysec")
+        .set("log-segment-size", "1mb")
+        .set("log-archive-dir", archive.display())
+        .set("log-archive-backlog-max", "2mb")
+        .start(&home);
+    let mut conn = server.conn();
+    for n in 0..3000 {
+        conn.line(&format!("SET key{n} {}", "v".repeat(2000)));
+    }
+    wait_for(&mut conn, "log_archive_state", |state| state == "losing");
+    conn.line("BGREWRITEAOF");
+    wait_for(&mut conn, "aof_rewrites", |rewrites| rewrites == "1");
+    for n in 0..3000 {
+        conn.line(&format!("SET key{n} {}", "w".repeat(2000)));
+    }
+    fs::remove_file(&archive).unwrap();
+    wait_for(&mut conn, "log_archive_state", |state| state == "ok");
+    assert_eq!(pitr::info(&mut conn, "log_archive_losses"), "1");
+    assert!(server.log_text().contains("log-archive-backlog-max"));
+    drop(conn);
+    server.stop();
+    let dir = home.file("restored").display().to_string();
+    let error = pitr::restore(&Binary::ringstone(), &archive, &["--to-gsn", "5", "--dir", &dir]);
+    assert!(error.unwrap_err().contains("what can be restored: GSN"));
 }

@@ -49,7 +49,7 @@ impl Options {
     }
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+pub(crate) fn parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("not name=value")?;
     Ok((name.to_owned(), value.to_owned()))
 }

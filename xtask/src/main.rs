@@ -13,6 +13,7 @@ mod crash;
 mod differ;
 mod docs;
 mod fuzz;
+mod pitr;
 mod power;
 mod programs;
 mod race;
@@ -48,6 +49,8 @@ enum Command {
     Power(power::Options),
     /// Damaged files of every kind: a start gives the same data, a prefix with a warning, or a refusal
     Corrupt(corrupt::Options),
+    /// Instants of a recorded history, restored from the archive of the log and compared
+    Pitr(pitr::Options),
     /// Random commands to redis-server and to Ringstone, whose replies and data must agree
     Differ(differ::Options),
     /// cargo-fuzz targets
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Crash(options) => crash::run(&options),
         Command::Power(options) => power::run(&options),
         Command::Corrupt(options) => corrupt::run(&options),
+        Command::Pitr(options) => pitr::run(&options),
         Command::Differ(options) => differ::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Docs(options) => docs::run(&options),

@@ -193,10 +193,12 @@ impl Collector {
         self.note_epochs(store, manifest, now_ms)?;
         let cut = manifest.cut_gsn();
         if self.through.is_none() {
-            if cut > 0 {
+            self.through = Some(0);
+            if cut > 0 && !self.has_first(disk, manifest, synced).await? {
+                self.through = None;
                 self.archive_base(disk, store, manifest, done).await?;
+                self.through = Some(cut);
             }
-            self.through = Some(cut);
         }
         let mut is_thorough = false;
         while self.through() < synced {
@@ -222,6 +224,22 @@ impl Collector {
             self.archive_base(disk, store, manifest, done).await?;
         }
         Ok(())
+    }
+
+    /// Whether the log still holds its very first frame, so that no base is needed to begin with.
+    async fn has_first<D: Disk>(
+        &mut self,
+        disk: &D,
+        manifest: &Manifest,
+        synced: u64,
+    ) -> Result<bool, ArchiveError> {
+        self.fill(disk, synced, manifest.last_epoch(), NEAR_BYTES).await?;
+        let mut firsts = self.streams.values().filter_map(|s| s.pending.first_key_value());
+        let has = firsts.any(|((gsn, _), found)| {
+            *gsn == 1 && admits(manifest, &self.history, &found.entry)
+        });
+        self.streams.clear();
+        Ok(has)
     }
 
     /// Goes on at the base where the next frame is not to be had any more.

@@ -70,6 +70,8 @@ pub(crate) fn run(options: &Options, out: &mut Output) -> Outcome {
         (None, None) => Target::Latest,
     };
     let history = choose(&catalog, target)?;
+    // Before anything is made.
+    history.plan(target, &[]).map_err(|e| e.to_string())?;
     let Some(dir) = &options.dir else { return Err("--dir is missing".to_owned()) };
     let _lock = crate::boot::lock_dir(dir)?;
     let log_dir = log_dir(&options.server.config(dir)?);
