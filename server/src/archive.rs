@@ -181,7 +181,7 @@ impl Archive {
 }
 
 /// Starts the thread.
-pub fn start(shared: &Arc<Shared>, config: &Config) -> std::io::Result<()> {
+pub(crate) fn start(shared: &Arc<Shared>, config: &Config) -> std::io::Result<()> {
     shared.archive.configure(config, shared.saving.logged_bytes());
     let shared = shared.clone();
     let thread = std::thread::Builder::new().name("archive".to_owned());
@@ -287,7 +287,9 @@ impl Archiver {
                 let (dir, text) = (settings.archive_dir.display(), error.to_string());
                 let before = self.shared.archive.note(|status| status.error.replace(text.clone()));
                 if before.as_ref() != Some(&text) {
-                    tracing::warn!("the log cannot be archived to {dir}: {text}. Segments are kept meanwhile.");
+                    tracing::warn!(
+                        "the log cannot be archived to {dir}: {text}. Segments are kept meanwhile."
+                    );
                 }
             }
         }

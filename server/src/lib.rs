@@ -5,8 +5,8 @@
 //! ```
 
 pub mod acl;
-pub mod archive;
-mod ask;
+mod archive;
+pub mod ask;
 pub mod blocked;
 pub mod boot;
 pub mod checks;

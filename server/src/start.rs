@@ -138,7 +138,8 @@ fn start(
     shared.change_users(|now| *now = users);
     shared.libraries.load_all(&functions)?;
     shared.saving.note_boot(loaded, log_bytes);
-    crate::archive::start(&shared, config).map_err(|e| format!("a thread cannot be started: {e}"))?;
+    crate::archive::start(&shared, config)
+        .map_err(|e| format!("a thread cannot be started: {e}"))?;
     let config = Arc::new(config.clone());
     let mut logs = logs.map(Vec::into_iter);
     let (mut threads, mut pulses) = (Vec::new(), Vec::new());

@@ -76,7 +76,10 @@ fn operations(seed: u64, n: u64) -> Vec<Vec<String>> {
     for _ in 0..=rng.next(4) {
         let key = rng.next(KEYS);
         out.push(words(match rng.next(6) {
-            0..=2 => format!("SET s{key} {n}-{}", "x".repeat(usize::try_from(rng.next(200)).unwrap_or(0))),
+            0..=2 => format!(
+                "SET s{key} {n}-{}",
+                "x".repeat(usize::try_from(rng.next(200)).unwrap_or(0))
+            ),
             3 => format!("DEL s{key}"),
             4 => format!("RPUSH l{} {n}", key % 4),
             _ => format!("INCRBY c{} {n}", key % 4),
@@ -248,8 +251,14 @@ fn tell(
                 let mut amount = client;
                 while !over.load(Ordering::Relaxed) {
                     amount = (amount * 31 + 7) % 1000;
-                    let lines = ["MULTI", &format!("INCRBY from {amount}"), &format!("DECRBY to {amount}"), "EXEC"];
-                    let words = lines.map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+                    let lines = [
+                        "MULTI",
+                        &format!("INCRBY from {amount}"),
+                        &format!("DECRBY to {amount}"),
+                        "EXEC",
+                    ];
+                    let words =
+                        lines.map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
                     if conn.pipeline(&words).is_err() {
                         return;
                     }
@@ -307,7 +316,8 @@ fn check(
     };
     let said = restore(&options.binary, archive, &[flag, &value, "--dir", &dir, "--json"])
         .map_err(|e| format!("{flag} {value}: {e}"))?;
-    let said: serde_json::Value = serde_json::from_str(&said).map_err(|e| format!("{said}: {e}"))?;
+    let said: serde_json::Value =
+        serde_json::from_str(&said).map_err(|e| format!("{said}: {e}"))?;
     let gsn = said["gsn"].as_u64().unwrap_or(0);
     if !by_time && gsn != wanted {
         return Err(format!("wanted GSN {wanted}, restored {gsn}"));
@@ -321,7 +331,9 @@ fn check(
     if state_found != state(options.seed, n) {
         return Err(format!("{flag} {value}: the state is none that was after write {n}"));
     }
-    let sum = |conn: &mut Conn, key: &str| conn.line(&format!("GET {key}")).text().parse::<i64>().unwrap_or(0);
+    let sum = |conn: &mut Conn, key: &str| {
+        conn.line(&format!("GET {key}")).text().parse::<i64>().unwrap_or(0)
+    };
     if sum(&mut conn, "from") + sum(&mut conn, "to") != 0 {
         return Err(format!("{flag} {value}: half of a transaction"));
     }

@@ -44,7 +44,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         None => Binary::ringstone(),
     };
     let Options { rounds, seconds, instants, fsync, .. } = options;
-    println!("pitr: fsync={fsync} rounds={rounds} seconds={seconds} instants={instants} seed={seed}");
+    println!(
+        "pitr: fsync={fsync} rounds={rounds} seconds={seconds} instants={instants} seed={seed}"
+    );
     let report = pitr::run(&pitr::Options {
         binary,
         rounds: options.rounds,

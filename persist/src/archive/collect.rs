@@ -235,9 +235,8 @@ impl Collector {
     ) -> Result<bool, ArchiveError> {
         self.fill(disk, synced, manifest.last_epoch(), NEAR_BYTES).await?;
         let mut firsts = self.streams.values().filter_map(|s| s.pending.first_key_value());
-        let has = firsts.any(|((gsn, _), found)| {
-            *gsn == 1 && admits(manifest, &self.history, &found.entry)
-        });
+        let has = firsts
+            .any(|((gsn, _), found)| *gsn == 1 && admits(manifest, &self.history, &found.entry));
         self.streams.clear();
         Ok(has)
     }

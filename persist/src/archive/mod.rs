@@ -19,6 +19,7 @@ mod names;
 mod object;
 mod restore;
 mod retention;
+mod sealed;
 mod store;
 
 pub use catalog::{Catalog, History, Instants, Plan, Target};
@@ -28,6 +29,7 @@ pub use names::{BaseName, EpochName, FramesName, ObjectName};
 pub use object::{ObjectReader, ObjectWriter};
 pub use restore::{RestoreOptions, Restored, restore};
 pub use retention::{Retention, prune};
+pub use sealed::SealedStore;
 pub use store::{DirStore, Put, Store, Stored};
 
 #[cfg(test)]

@@ -480,3 +480,35 @@ fn the_bytes_of_an_object_are_pinned() {
     reader.finish().unwrap();
     assert_eq!(&content, b"abc");
 }
+
+#[test]
+fn an_encrypted_archive_shows_nothing_and_reads_back_with_the_key_only() {
+    use crate::crypt::Keyring;
+    let dir = tempfile::tempdir().unwrap();
+    let ring = |number: u8| {
+        let text = format!("{number:02x}{}", "5a".repeat(31));
+        Keyring::parse(text.as_bytes(), "test", true).unwrap()
+    };
+    let store = |ring: Keyring| SealedStore::new(DirStore::new(dir.path()), ring);
+    let log = crate::log::LogId::new([5; 16]);
+    let name = ObjectName::Base(BaseName { cut_gsn: 1, epoch: 1, time_ms: 1 });
+    let mut rng = Rng(1);
+    // Nothing that zstd could make shorter, so that it would be seen.
+    let content: Vec<u8> = (0..700_000).map(|_| rng.next(256) as u8).collect();
+    let mut writer =
+        ObjectWriter::begin(&store(ring(1)), &log, &name, content.len() as u64).unwrap();
+    writer.write(&content).unwrap();
+    writer.finish().unwrap();
+    let bytes = std::fs::read(dir.path().join(name.to_text(&log))).unwrap();
+    assert!(memchr::memmem::find(&bytes, &content[1000..1016]).is_none());
+    assert!(memchr::memmem::find(&bytes, b"RARC").is_none());
+    let read = |ring: Keyring| -> Result<Vec<u8>, ArchiveError> {
+        let mut reader = ObjectReader::open(&store(ring), &log, &name)?;
+        let mut out = vec![0; content.len()];
+        reader.read_exact(&mut out)?;
+        reader.finish()?;
+        Ok(out)
+    };
+    assert_eq!(read(ring(1)).unwrap(), content);
+    assert!(read(ring(2)).is_err() && read(Keyring::default()).is_err());
+}

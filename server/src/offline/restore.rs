@@ -121,10 +121,15 @@ fn choose(catalog: &Catalog, target: Target) -> Result<&History, Failure> {
     match (all.as_slice(), catalog.logs.as_slice()) {
         ([one], _) => Ok(*one),
         ([], [one]) => Ok(one),
-        ([], _) => Err("no log in the archive has that instant; see ringstone restore --list".to_owned()),
+        ([], _) => {
+            Err("no log in the archive has that instant; see ringstone restore --list".to_owned())
+        }
         (several, _) => {
             let names: Vec<String> = several.iter().map(|h| h.log.to_string()).collect();
-            Err(format!("several logs have that instant; say which with --log: {}", names.join(", ")))
+            Err(format!(
+                "several logs have that instant; say which with --log: {}",
+                names.join(", ")
+            ))
         }
     }
 }
