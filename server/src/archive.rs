@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ringstone_persist::archive::{ArchiveError, Collector, DirStore, Retention, prune};
+use ringstone_persist::archive::{
+    ArchiveError, Collector, DirStore, Retention, SealedStore, prune,
+};
 use ringstone_persist::disk::{DirectReads, block_on};
 use ringstone_persist::log::Manifest;
 
@@ -301,7 +303,9 @@ impl Archiver {
         manifest: &Manifest,
         synced: u64,
     ) -> Result<(), ArchiveError> {
-        let store = DirStore::new(&settings.archive_dir);
+        let keyring = self.shared.encryption.keyring();
+        let dir = DirStore::new(&settings.archive_dir);
+        let store = SealedStore::new(dir.clone(), keyring.clone());
         let now_ms = || u64::try_from(crate::rt::clock::unix_ms()).unwrap_or(0);
         if self.collector.as_ref().is_some_and(|open| open.log() != manifest.log) {
             self.collector = None;
@@ -312,10 +316,11 @@ impl Archiver {
                 let started_ms = u64::try_from(self.shared.started_ms).unwrap_or(0);
                 let opened = Collector::open(&store, &settings.log_dir, manifest, started_ms)?;
                 let sweep = |error| ArchiveError::Io { what: "sweep the archive".into(), error };
-                store.sweep(&manifest.log.to_string()).map_err(sweep)?;
+                dir.sweep(&manifest.log.to_string()).map_err(sweep)?;
                 none.insert(opened)
             }
         };
+        collector.set_keyring(keyring);
         let done = block_on(collector.pass(&DirectReads, &store, manifest, synced, now_ms()))?;
         self.shared.archive.note(|status| {
             (status.gsn, status.time_ms) = (done.through, done.time_ms);

@@ -19,11 +19,13 @@ use super::error::ArchiveError;
 use super::names::{BaseName, EpochName, FramesName, ObjectName};
 use super::object::ObjectWriter;
 use super::store::Store;
+use crate::crypt::{Keyring, Purpose, SealedFile, TAG_BYTES, sealed_with};
 use crate::disk::Disk;
+use crate::disk::map::MappedFile;
 use crate::log::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed, seal};
 use crate::log::replay::{Cursor, Place};
 use crate::log::scan::{FrameEntry, Part, scan_part};
-use crate::log::{FrameKind, LogId, Manifest, SegmentId};
+use crate::log::{FrameKind, FrameOpener, LogId, Manifest, SegmentId};
 
 /// Content of an object of frames, about: more where one frame is longer.
 const OBJECT_BYTES: u64 = 16 << 20;
@@ -93,6 +95,9 @@ pub struct Collector {
     pending_max: usize,
     /// Times of cuts met on the way.
     cuts: BTreeMap<u64, u64>,
+    keyring: Keyring,
+    /// Of sealed frames, as MANIFEST had the keys when the pass began.
+    opener: FrameOpener,
 }
 
 impl Collector {
@@ -119,6 +124,8 @@ impl Collector {
             streams: BTreeMap::new(),
             pending_max: PENDING_MAX,
             cuts: BTreeMap::new(),
+            keyring: Keyring::default(),
+            opener: FrameOpener::default(),
         };
         collector.find_end(manifest);
         Ok(collector)
@@ -149,6 +156,11 @@ impl Collector {
     /// Everything up to this GSN is archived, or lost.
     pub fn through(&self) -> u64 {
         self.through.unwrap_or(0)
+    }
+
+    /// The keys that open what is encrypted in the log; to be told before a pass, and again when they change.
+    pub fn set_keyring(&mut self, keyring: Keyring) {
+        self.keyring = keyring;
     }
 
     /// What the archive holds of the log.
@@ -190,6 +202,7 @@ impl Collector {
         (synced, now_ms): (u64, u64),
         done: &mut Collected,
     ) -> Result<(), ArchiveError> {
+        self.unlock(manifest)?;
         self.note_epochs(store, manifest, now_ms)?;
         let cut = manifest.cut_gsn();
         if self.through.is_none() {
@@ -223,6 +236,17 @@ impl Collector {
         if cut > 0 && cut <= self.through() && newest.is_none_or(|newest| newest < cut) {
             self.archive_base(disk, store, manifest, done).await?;
         }
+        Ok(())
+    }
+
+    fn unlock(&mut self, manifest: &Manifest) -> Result<(), ArchiveError> {
+        if !manifest.seals.is_sealed() {
+            return Ok(());
+        }
+        let failed = |e: String| ArchiveError::io("open the log's keys", std::io::Error::other(e));
+        // What was read from a file can be verified, and only what was verified opens.
+        let mut read = Manifest::parse(&manifest.to_text()).map_err(|e| failed(e.to_string()))?;
+        self.opener = read.unlock(&self.keyring).map_err(|e| failed(e.to_string()))?;
         Ok(())
     }
 
@@ -384,7 +408,10 @@ impl Collector {
             first_ms,
             last_ms: self.time_ms.max(highest),
         };
-        let len = |found: &Found| found.entry.payload_len + FRAME_HEADER_BYTES as u64;
+        let len = |Found { entry, .. }: &Found| {
+            let tag = if entry.key == 0 { 0 } else { TAG_BYTES as u64 };
+            entry.payload_len.saturating_sub(tag) + FRAME_HEADER_BYTES as u64
+        };
         let plain_bytes = run.iter().map(len).sum();
         let object = ObjectName::Frames(name);
         let mut writer = ObjectWriter::begin(store, &self.log, &object, plain_bytes)?;
@@ -401,6 +428,8 @@ impl Collector {
             let place = Place { segment: 0, offset: entry.offset, sealed_for: entry.sealed_for };
             let read = cursor.read(disk, &place, &mut payload).await;
             let header = read.map_err(|error| failed(file, error))?;
+            let opened = self.opener.open(&header, &mut payload, &file);
+            opened.map_err(|error| failed(file, std::io::Error::other(error)))?;
             time_ms = time_ms.max(header.wall_ms);
             if header.kind == FrameKind::Cut {
                 self.cuts.insert(header.gsn, time_ms);
@@ -427,7 +456,18 @@ impl Collector {
             |error| ArchiveError::io(format!("read {} to archive it", base.file_name), error);
         let path = self.dir.join(&base.file_name);
         let file = disk.open(&path).await.map_err(failed)?;
-        let len = disk.len(&file).await.map_err(failed)?;
+        let sealed = match sealed_with(&path).map_err(failed)? {
+            None => None,
+            Some(_) => {
+                let map = MappedFile::open(&path).map_err(failed)?;
+                let opened = SealedFile::open(&path, map, &self.keyring, Purpose::Snapshot);
+                Some(opened.map_err(|error| failed(std::io::Error::other(error)))?)
+            }
+        };
+        let len = match &sealed {
+            Some(sealed) => sealed.len(),
+            None => disk.len(&file).await.map_err(failed)?,
+        };
         let made_ms = std::fs::metadata(&path).ok().and_then(|meta| meta.modified().ok());
         let made_ms = made_ms.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
         let made_ms = made_ms.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
@@ -443,6 +483,14 @@ impl Collector {
         let mut buf = vec![0; COPY_BYTES];
         let mut at = 0;
         while at < len {
+            if let Some(sealed) = &sealed {
+                let unit = sealed.unit_at(at);
+                let unit = unit.map_err(|error| failed(std::io::Error::other(error)))?;
+                let (_, unit) = unit.ok_or_else(|| failed(std::io::ErrorKind::UnexpectedEof.into()))?;
+                writer.write(&unit)?;
+                at += unit.len() as u64;
+                continue;
+            }
             let n = disk.read_full_at(&file, &mut buf, at).await.map_err(failed)?;
             if n == 0 {
                 return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
@@ -474,6 +522,7 @@ fn archived_header(log: &LogId, header: &FrameHeader, payload: &[u8]) -> [u8; FR
     let header = FrameHeader {
         payload_crc: crc32fast::hash(payload),
         payload_len: payload.len() as u64,
+        key: 0,
         ..*header
     };
     let mut bytes = header.encode();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{ArgGroup, Args};
 use ringstone_persist::archive::{
-    Catalog, DirStore, History, Instants, RestoreOptions, Target, restore,
+    Catalog, DirStore, History, Instants, RestoreOptions, SealedStore, Target, restore,
 };
 use ringstone_persist::disk::{StdDisk, block_on};
 use serde_json::json;
@@ -50,7 +50,8 @@ pub(crate) struct Options {
 
 /// Restores, or lists.
 pub(crate) fn run(options: &Options, out: &mut Output) -> Outcome {
-    let store = DirStore::new(&options.from);
+    let keyring = super::log::keyring(&options.server.plain()?).map_err(|e| e.to_string())?;
+    let store = SealedStore::new(DirStore::new(&options.from), keyring);
     if !options.from.is_dir() {
         return Err(format!("{} is not a directory", options.from.display()));
     }
