@@ -19,12 +19,13 @@ use super::error::ArchiveError;
 use super::names::{BaseName, EpochName, FramesName, ObjectName};
 use super::object::ObjectWriter;
 use super::store::Store;
+use super::stream::{Found, Reader, Stream};
 use crate::crypt::{Keyring, Purpose, SealedFile, TAG_BYTES, sealed_with};
 use crate::disk::Disk;
 use crate::disk::map::MappedFile;
 use crate::log::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed, seal};
 use crate::log::replay::{Cursor, Place};
-use crate::log::scan::{FrameEntry, Part, scan_part};
+use crate::log::scan::FrameEntry;
 use crate::log::{FrameKind, FrameOpener, LogId, Manifest, SegmentId};
 
 /// Content of an object of frames, about: more where one frame is longer.
@@ -58,24 +59,6 @@ pub struct Lost {
     pub first_gsn: u64,
     /// The cut of the base at which the archive goes on.
     pub base_gsn: u64,
-}
-
-/// A frame in the log's directory.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    entry: FrameEntry,
-    file: SegmentId,
-}
-
-/// Segments of one shard, or one file that was a stage.
-#[derive(Debug, Default)]
-struct Stream {
-    /// The segment being read, and from where.
-    current: Option<(u64, u64)>,
-    /// What was read and is not archived, by GSN and epoch.
-    pending: BTreeMap<(u64, u32), Found>,
-    /// More may stand in files than is pending.
-    is_partial: bool,
 }
 
 /// Which files make a stream: those of a shard, or one former stage.
@@ -486,7 +469,8 @@ impl Collector {
             if let Some(sealed) = &sealed {
                 let unit = sealed.unit_at(at);
                 let unit = unit.map_err(|error| failed(std::io::Error::other(error)))?;
-                let (_, unit) = unit.ok_or_else(|| failed(std::io::ErrorKind::UnexpectedEof.into()))?;
+                let (_, unit) =
+                    unit.ok_or_else(|| failed(std::io::ErrorKind::UnexpectedEof.into()))?;
                 writer.write(&unit)?;
                 at += unit.len() as u64;
                 continue;
@@ -533,88 +517,4 @@ fn archived_header(log: &LogId, header: &FrameHeader, payload: &[u8]) -> [u8; FR
 /// What frames of a shard are sealed with in the archive.
 pub(super) fn archived_seed(log: &LogId, shard: u32) -> FrameSeed {
     FrameSeed::new(log, SegmentId { shard, seq: 0 })
-}
-
-/// Reads a stream's files.
-struct Reader<'a, D: Disk> {
-    disk: &'a D,
-    dir: &'a Path,
-    log: &'a LogId,
-    shard: u32,
-    through: u64,
-    synced: u64,
-    /// The epoch that is being written.
-    epoch: u32,
-    search_bytes: u64,
-    pending_max: usize,
-}
-
-impl<D: Disk> Reader<'_, D> {
-    /// Goes on in `seqs`, all the numbers that there are.
-    async fn read_on(&self, stream: &mut Stream, seqs: &[u64]) -> Result<(), ArchiveError> {
-        stream.is_partial = true;
-        loop {
-            if let Some((seq, from)) = stream.current {
-                if seqs.contains(&seq) {
-                    let (resume_at, _) = self.read(stream, seq, from).await?;
-                    stream.current = Some((seq, resume_at));
-                }
-                if stream.pending.len() >= self.pending_max {
-                    return Ok(());
-                }
-            }
-            let mut moved = false;
-            let after = stream.current.map_or(0, |(seq, _)| seq + 1);
-            for seq in seqs.iter().copied().filter(|seq| *seq >= after) {
-                // A later segment that has a durable frame tells that all of the one before was seen just now.
-                let (resume_at, first) = self.read(stream, seq, 0).await?;
-                if let Some(first) = first {
-                    if self.is_early(first) {
-                        break;
-                    }
-                    stream.current = Some((seq, resume_at));
-                    moved = true;
-                    break;
-                }
-            }
-            if !moved {
-                stream.is_partial = false;
-                return Ok(());
-            }
-            if stream.pending.len() >= self.pending_max {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Whether a segment that begins so says nothing yet about the one before: its writes may be under way.
-    fn is_early(&self, first: FrameEntry) -> bool {
-        first.epoch == self.epoch && first.gsn > self.synced
-    }
-
-    /// Reads a file from `from` on, and remembers new frames; where to go on, and the first frame met.
-    async fn read(
-        &self,
-        stream: &mut Stream,
-        seq: u64,
-        from: u64,
-    ) -> Result<(u64, Option<FrameEntry>), ArchiveError> {
-        let file = SegmentId { shard: self.shard, seq };
-        let part = Part { from, search_bytes: self.search_bytes };
-        let path = self.dir.join(file.file_name());
-        let scan = match scan_part(self.disk, &path, self.log, file, part).await {
-            // Given to another use meanwhile, which no segment is that is still wanted.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((from, None)),
-            scan => scan.map_err(|error| ArchiveError::io(format!("read {file}"), error))?,
-        };
-        let numbered = scan.frames.iter().filter(|frame| frame.gsn > 0);
-        let first = numbered.clone().next().copied();
-        if from == 0 && first.is_some_and(|first| self.is_early(first)) {
-            return Ok((0, first));
-        }
-        for entry in numbered.filter(|entry| entry.gsn > self.through) {
-            stream.pending.insert((entry.gsn, entry.epoch), Found { entry: *entry, file });
-        }
-        Ok((scan.resume_at, first))
-    }
 }

@@ -21,6 +21,7 @@ mod restore;
 mod retention;
 mod sealed;
 mod store;
+mod stream;
 
 pub use catalog::{Catalog, History, Instants, Plan, Target};
 pub use collect::{Collected, Collector, Lost};

@@ -197,11 +197,14 @@ impl<R: Read> Read for Body<R> {
     }
 }
 
+/// Unpacks a body, which is summed as it stands in the file.
+type Decoder = zstd::Decoder<'static, io::BufReader<Summed<Body<Box<dyn Read>>>>>;
+
 /// An object being read.
 pub struct ObjectReader {
     name: String,
     plain_bytes: u64,
-    plain: Summed<zstd::Decoder<'static, io::BufReader<Summed<Body<Box<dyn Read>>>>>>,
+    plain: Summed<Decoder>,
 }
 
 impl ObjectReader {

@@ -78,7 +78,7 @@ fn entries(dir: &Path) -> io::Result<Vec<(String, Option<u64>)>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             meta => meta?,
         };
-        let bytes = (!meta.is_dir()).then(|| meta.len());
+        let bytes = (!meta.is_dir()).then_some(meta.len());
         out.push((entry.file_name().to_string_lossy().into_owned(), bytes));
     }
     out.sort_unstable();
