@@ -336,7 +336,7 @@ fn any_instant_of_a_recorded_history_is_restored_exactly() {
 }
 
 /// Waits until a field of INFO persistence is as wanted.
-fn wait_for(conn: &mut Conn, field: &str, wanted: impl Fn(&str) -> bool) -> String {
+fn wait_for_field(conn: &mut Conn, field: &str, wanted: impl Fn(&str) -> bool) -> String {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
         let value = pitr::info(conn, field);
@@ -364,7 +364,7 @@ fn an_archive_that_does_not_work_stops_nobody_and_gets_everything_once_it_does()
     for n in 0..3000 {
         conn.line(&format!("SET key{n} {}", "v".repeat(2000)));
     }
-    wait_for(&mut conn, "log_archive_state", |state| state == "failing");
+    wait_for_field(&mut conn, "log_archive_state", |state| state == "failing");
     assert!(!pitr::info(&mut conn, "log_archive_last_error").is_empty());
     let segments = || {
         let names = fs::read_dir(home.data().join("appendonly")).unwrap().flatten();
@@ -372,7 +372,7 @@ fn an_archive_that_does_not_work_stops_nobody_and_gets_everything_once_it_does()
     };
     let before = segments();
     conn.line("BGREWRITEAOF");
-    wait_for(&mut conn, "aof_rewrites", |rewrites| rewrites == "1");
+    wait_for_field(&mut conn, "aof_rewrites", |rewrites| rewrites == "1");
     assert!(segments() >= before, "segments are kept for the archive");
     conn.line("SET after rewrite");
     // Nothing of it is lost by a kill.
@@ -380,11 +380,11 @@ fn an_archive_that_does_not_work_stops_nobody_and_gets_everything_once_it_does()
     let launch = launch.set("log-archive-dir", &path);
     let server = launch.start(&home);
     let mut conn = server.conn();
-    wait_for(&mut conn, "log_archive_state", |state| state == "failing");
+    wait_for_field(&mut conn, "log_archive_state", |state| state == "failing");
     fs::remove_file(&archive).unwrap();
-    wait_for(&mut conn, "log_archive_state", |state| state == "ok");
+    wait_for_field(&mut conn, "log_archive_state", |state| state == "ok");
     let gsn = pitr::info(&mut conn, "log_gsn");
-    wait_for(&mut conn, "log_archive_last_gsn", |last| last == gsn);
+    wait_for_field(&mut conn, "log_archive_last_gsn", |last| last == gsn);
     assert_eq!(pitr::info(&mut conn, "log_archive_losses"), "0");
     drop(conn);
     server.stop();
@@ -416,14 +416,14 @@ fn an_archive_that_is_too_far_behind_is_given_up_and_the_loss_is_told() {
     for n in 0..3000 {
         conn.line(&format!("SET key{n} {}", "v".repeat(2000)));
     }
-    wait_for(&mut conn, "log_archive_state", |state| state == "losing");
+    wait_for_field(&mut conn, "log_archive_state", |state| state == "losing");
     conn.line("BGREWRITEAOF");
-    wait_for(&mut conn, "aof_rewrites", |rewrites| rewrites == "1");
+    wait_for_field(&mut conn, "aof_rewrites", |rewrites| rewrites == "1");
     for n in 0..3000 {
         conn.line(&format!("SET key{n} {}", "w".repeat(2000)));
     }
     fs::remove_file(&archive).unwrap();
-    wait_for(&mut conn, "log_archive_state", |state| state == "ok");
+    wait_for_field(&mut conn, "log_archive_state", |state| state == "ok");
     assert_eq!(pitr::info(&mut conn, "log_archive_losses"), "1");
     assert!(server.log_text().contains("log-archive-backlog-max"));
     drop(conn);

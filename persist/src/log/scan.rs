@@ -36,8 +36,6 @@ pub struct FrameEntry {
     pub key: u16,
     /// The segment that it is sealed for: the file's own, or a stage's number.
     pub sealed_for: SegmentId,
-    /// Wall clock when it was made, in milliseconds since 1970.
-    pub wall_ms: u64,
 }
 
 impl FrameEntry {
@@ -284,7 +282,6 @@ impl<D: Disk> Window<'_, D> {
             epoch: header.epoch,
             key: header.key,
             sealed_for,
-            wall_ms: header.wall_ms,
         };
         if header.shard != sealed_for.shard || frame.end() > self.len {
             return Ok(None);
