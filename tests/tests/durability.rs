@@ -361,8 +361,8 @@ fn an_archive_that_does_not_work_stops_nobody_and_gets_everything_once_it_does()
     assert_eq!(pitr::info(&mut conn, "log_archive_enabled"), "0");
     let path = archive.display().to_string();
     assert_eq!(conn.call(&["CONFIG", "SET", "log-archive-dir", &path]).unwrap().text(), "OK");
-    for n in 0..3000 {
-        conn.line(&format!("SET key{n} {}", "v".repeat(2000)));
+    for n in 0..600 {
+        conn.line(&format!("SET key{n} {}", "v".repeat(10_000)));
     }
     wait_for_field(&mut conn, "log_archive_state", |state| state == "failing");
     assert!(!pitr::info(&mut conn, "log_archive_last_error").is_empty());
@@ -396,7 +396,7 @@ fn an_archive_that_does_not_work_stops_nobody_and_gets_everything_once_it_does()
     let again = pitr::restore(&Binary::ringstone(), &archive, &["--latest", "--dir", &dir]);
     assert!(again.unwrap_err().contains("is not empty"));
     let server = Launch::ringstone().shards(1).log("always").start(&to);
-    assert_eq!(server.conn().line("DBSIZE").int(), Some(3001));
+    assert_eq!(server.conn().line("DBSIZE").int(), Some(601));
     server.stop();
 }
 
@@ -404,7 +404,6 @@ fn an_archive_that_does_not_work_stops_nobody_and_gets_everything_once_it_does()
 fn an_archive_that_is_too_far_behind_is_given_up_and_the_loss_is_told() {
     let home = Home::new();
     let archive = home.file("archive");
-    fs::write(&archive, "").unwrap();
     let server = Launch::ringstone()
         .shards(1)
         .log("everysec")
@@ -413,22 +412,30 @@ fn an_archive_that_is_too_far_behind_is_given_up_and_the_loss_is_told() {
         .set("log-archive-backlog-max", "2mb")
         .start(&home);
     let mut conn = server.conn();
-    for n in 0..3000 {
-        conn.line(&format!("SET key{n} {}", "v".repeat(2000)));
+    conn.line("SET first 1");
+    conn.line("BGREWRITEAOF");
+    wait_for_field(&mut conn, "log_archive_last_gsn", |gsn| gsn.parse::<u64>().unwrap() > 1);
+    // A file gets in the way.
+    let away = home.file("away");
+    fs::rename(&archive, &away).unwrap();
+    fs::write(&archive, "").unwrap();
+    for n in 0..600 {
+        conn.line(&format!("SET key{n} {}", "v".repeat(10_000)));
     }
     wait_for_field(&mut conn, "log_archive_state", |state| state == "losing");
     conn.line("BGREWRITEAOF");
-    wait_for_field(&mut conn, "aof_rewrites", |rewrites| rewrites == "1");
-    for n in 0..3000 {
-        conn.line(&format!("SET key{n} {}", "w".repeat(2000)));
+    wait_for_field(&mut conn, "aof_rewrites", |rewrites| rewrites == "2");
+    for n in 0..600 {
+        conn.line(&format!("SET key{n} {}", "w".repeat(10_000)));
     }
     fs::remove_file(&archive).unwrap();
+    fs::rename(&away, &archive).unwrap();
     wait_for_field(&mut conn, "log_archive_state", |state| state == "ok");
     assert_eq!(pitr::info(&mut conn, "log_archive_losses"), "1");
     assert!(server.log_text().contains("log-archive-backlog-max"));
     drop(conn);
     server.stop();
     let dir = home.file("restored").display().to_string();
-    let error = pitr::restore(&Binary::ringstone(), &archive, &["--to-gsn", "5", "--dir", &dir]);
+    let error = pitr::restore(&Binary::ringstone(), &archive, &["--to-gsn", "300", "--dir", &dir]);
     assert!(error.unwrap_err().contains("what can be restored: GSN"));
 }
