@@ -21,7 +21,7 @@ use std::time::Instant;
 use ringstone_engine::Keyspace;
 use ringstone_peer::SlotMap;
 use ringstone_persist::crypt::Keyring;
-use ringstone_persist::disk::{Disk, StdDisk, block_on};
+use ringstone_persist::disk::{Disk, block_on};
 use ringstone_persist::log::{
     FrameKind, LogId, LogWriter, Manifest, RecoverOptions, Recovered, RecoveryError, RecoveryPlan,
     SegmentScan, SyncMode, WriterOptions, scan_segment,
@@ -30,6 +30,7 @@ use ringstone_persist::rdb::{Expired, RdbFile};
 
 use crate::config::Config;
 use crate::config::types::Fsync;
+use crate::failpoint::{DISK, Step, pass};
 pub use apply::Owners;
 pub(crate) use apply::check_record;
 pub(crate) use base::{write_first, write_whole};
@@ -142,7 +143,7 @@ pub fn reload_log(
     seed: [u8; 32],
 ) -> Result<Reloaded, Refusal> {
     let dir = config.dir.join(&config.appenddirname);
-    let known = block_on(Manifest::load(&StdDisk, &dir)).map_err(|e| e.to_string())?;
+    let known = block_on(Manifest::load(&DISK, &dir)).map_err(|e| e.to_string())?;
     if known.is_none() {
         return Err(format!("there is no log in {}", dir.display()));
     }
@@ -152,7 +153,7 @@ pub fn reload_log(
     if let Some((path, _)) = recovered.base() {
         load_base(&path, keyring, &mut owners, &mut boot)?;
     }
-    replay(&StdDisk, &recovered, u64::MAX, &mut owners, &mut boot)?;
+    replay(&DISK, &recovered, u64::MAX, &mut owners, &mut boot)?;
     Ok(Reloaded { keyspaces: owners.finish()?, functions: boot.functions })
 }
 
@@ -181,12 +182,15 @@ fn recover_log(
         base::write_first(&dir, keyring, boot, &mut recovered)?;
     } else {
         take_log_again(&dir, &mut recovered)?;
+        pass(Step::RecoveryBase);
         if let Some((path, cut)) = recovered.base() {
             load_base(&path, keyring, owners, boot)?;
             tracing::debug!("base {} holds everything up to GSN {cut}", path.display());
         }
-        replay(&StdDisk, &recovered, u64::MAX, owners, boot)?;
+        pass(Step::RecoveryReplay);
+        replay(&DISK, &recovered, u64::MAX, owners, boot)?;
     }
+    pass(Step::RecoveryDone);
     let opened = OpenedLog::new(config, recovered, slots);
     boot.next_gsn = opened.next_gsn;
     boot.vanished = opened.vanished;
@@ -201,7 +205,7 @@ fn take_log_again(dir: &Path, recovered: &mut Recovered) -> Result<(), Refusal> 
         return Ok(());
     }
     tracing::warn!("that snapshot is not there: taking what the log holds");
-    block_on(recovered.manifest.store(&StdDisk, dir))
+    block_on(recovered.manifest.store(&DISK, dir))
         .map_err(|e| format!("{}: {e}", dir.join("MANIFEST").display()))
 }
 
@@ -248,7 +252,7 @@ pub fn open_log(
     options.foreign_prefix = Some(foreign_prefix(config));
     options.pending = pending;
     options.keyring = keyring.clone();
-    let recovered = recover(&StdDisk, &options, slots.shards())
+    let recovered = recover(&DISK, &options, slots.shards())
         .map_err(|e| format!("the log in {} cannot be used: {e}", dir.display()))?;
     recovered.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(recovered)
@@ -290,6 +294,7 @@ pub(crate) fn recover<D: Disk + Sync>(
         let error = std::io::Error::other("a thread that reads segments panicked");
         return Err(RecoveryError::Io { what: "read the log".to_owned(), error });
     }
+    pass(Step::RecoveryScanned);
     block_on(plan.finish(disk, scans))
 }
 

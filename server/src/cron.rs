@@ -196,7 +196,6 @@ impl Shard {
             && base + log > self.config.auto_aof_rewrite_min_size
             && grown
             && self.now_ms >= saving.rewrite_rests_until_ms.load(Ordering::Relaxed)
-            && !saving.last_rewrite_failed.load(Ordering::Relaxed)
         {
             tracing::info!(
                 "the log has grown to {log} bytes beyond its base of {base} bytes: rewriting it"

@@ -16,6 +16,7 @@ pub mod conn;
 pub mod cron;
 pub mod docs;
 pub mod encryption;
+pub mod failpoint;
 pub mod flow;
 pub mod keys;
 pub mod limits;

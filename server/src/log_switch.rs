@@ -21,11 +21,12 @@
 
 use std::time::Duration;
 
-use ringstone_persist::disk::{StdDisk, block_on};
+use ringstone_persist::disk::block_on;
 use ringstone_persist::log::{Health, LogWriter};
 
 use crate::ask::{ask, ask_all};
 use crate::boot::{OpenedLog, open_log};
+use crate::failpoint::{DISK, Step, pass, reach};
 use crate::rt::exec::sleep;
 use crate::shard::{Shard, ShardRef};
 use crate::snapshot::{Target, end_claim, on_helper, save_claimed};
@@ -82,6 +83,7 @@ async fn begin(shard: &ShardRef) -> Result<(), String> {
     let opened = on_helper(shard, move || {
         let (keyring, seed) = (shared.encryption.keyring(), crate::start::random()?);
         let recovered = open_log(&config, &keyring, (shared.slots, seed), true)?;
+        pass(Step::SwitchPended);
         let opened = OpenedLog::new(&config, recovered, shared.slots);
         // Nobody takes a number while nothing is logged. One is left out, so that nobody, an archive above all, takes what comes
         // now for what followed on the former end.
@@ -106,6 +108,7 @@ async fn begin(shard: &ShardRef) -> Result<(), String> {
 
 async fn end(shard: &ShardRef) {
     at_once(shard, Shard::stop_logging).await;
+    pass(Step::SwitchStopped);
     let (mut polls, mut complete) = (0, true);
     while !ask_all(shard, Shard::finish_log).await.into_iter().all(|done| done) {
         let healthy = ask_all(shard, |there| there.commit.health().0 == Health::Ok).await;
@@ -127,7 +130,9 @@ async fn end(shard: &ShardRef) {
         shared.with_manifest(|manifest| {
             let Some(manifest) = manifest.filter(|_| complete) else { return };
             manifest.close_epoch(last);
-            if let Err(e) = block_on(manifest.store(&StdDisk, &dir)) {
+            let stored =
+                reach(Step::EpochClose).and_then(|()| block_on(manifest.store(&DISK, &dir)));
+            if let Err(e) = stored {
                 tracing::warn!("MANIFEST: {e}");
             }
         });
@@ -160,8 +165,12 @@ impl Shard {
     }
 
     fn drop_log(&mut self) -> bool {
+        let was_unwell = self.commit.is_unwell();
         let dropped = self.commit.drop_log();
         if dropped {
+            if was_unwell {
+                self.shared.saving.note_well();
+            }
             self.shared.watermarks.publish(self.index, None, None);
             self.shared.set_waiting(self.index, false);
         }

@@ -148,6 +148,10 @@ pub struct Saving {
     pub loaded: AtomicU64,
     /// Keys that had expired when loaded.
     pub loaded_expired: AtomicU64,
+    /// Shards whose logs take nothing now: writes are refused on all, since any may have keys there.
+    pub logs_unwell: AtomicUsize,
+    /// Why, as the shard says that fell ill last.
+    why_unwell: Mutex<String>,
 }
 
 impl Saving {
@@ -192,6 +196,25 @@ impl Saving {
             Target::Dump | Target::Replicas => (&self.saving, &self.rewriting),
             Target::Base => (&self.rewriting, &self.saving),
         }
+    }
+}
+
+impl Saving {
+    /// A shard's log takes nothing any more.
+    pub fn note_unwell(&self, why: &str) {
+        why.clone_into(&mut self.why_unwell.lock().unwrap_or_else(PoisonError::into_inner));
+        self.logs_unwell.fetch_add(1, Ordering::Release);
+    }
+
+    /// It does again.
+    pub fn note_well(&self) {
+        self.logs_unwell.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Why writes are refused, if they are.
+    pub fn why_unwell(&self) -> Option<String> {
+        let unwell = self.logs_unwell.load(Ordering::Acquire) > 0;
+        unwell.then(|| self.why_unwell.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 

@@ -17,13 +17,14 @@ use ringstone_engine::Args;
 use ringstone_engine::cmd::{Group, Scope};
 use ringstone_engine::serial::{Compression, RdbWriter, SnapshotWriter, crc64};
 use ringstone_persist::crypt::{FileSealer, Keyring, Purpose, Unit, sealed_with};
-use ringstone_persist::disk::{StdDisk, block_on};
+use ringstone_persist::disk::block_on;
 use ringstone_persist::install;
 use ringstone_persist::log::{Base, Faults, Manifest};
 use ringstone_persist::rdb::BlockEntry;
 use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 
 use crate::ask::{Ticket, ask_all};
+use crate::failpoint::{DISK, Step, pass, reach};
 use crate::rt::exec::yield_now;
 use crate::shard::{Shard, ShardRef};
 use crate::shared::Shared;
@@ -41,6 +42,7 @@ const QUEUE_BYTES_MAX: usize = 64 << 20;
 
 /// A shard's part of the snapshot under way.
 pub struct Progress {
+    target: Target,
     /// Keys written so far.
     pub entries: u64,
     compression: Compression,
@@ -70,6 +72,17 @@ pub enum Target {
     Base,
     /// What replicas begin with; a file without a name.
     Replicas,
+}
+
+impl Target {
+    /// The step for this target.
+    fn reach(self, base: Step, dump: Step) -> std::io::Result<()> {
+        match self {
+            Target::Base => reach(base),
+            Target::Dump => reach(dump),
+            Target::Replicas => Ok(()),
+        }
+    }
 }
 
 impl Shard {
@@ -105,7 +118,7 @@ impl Shard {
         } else {
             Newer::Perhaps(self.keyspace.has_field_times())
         };
-        self.snapshot = Some(Progress { entries: 0, compression, newer });
+        self.snapshot = Some(Progress { target, entries: 0, compression, newer });
         let shards = self.shards();
         if self.commit.begin_offered(shards) {
             self.keyspace.effects.set_enabled(true);
@@ -182,6 +195,8 @@ pub fn end_claim(shard: &ShardRef, target: Target) {
 /// How many times as long as a rewrite took the next one of the server's own accord is not begun: writes that come faster than
 /// rewrites shrink the log would otherwise have them run one after the other, on the cores that serve.
 const REST: i64 = 9;
+/// The least time after one that failed, in ms: a disk that is full now may not be for ever.
+const REST_AFTER_FAILURE_MS: i64 = 60_000;
 
 /// The same for who has [`Saving::claim`]ed it.
 pub async fn save_claimed(shard: &ShardRef, target: Target) -> Result<(), String> {
@@ -212,7 +227,9 @@ pub async fn save_claimed(shard: &ShardRef, target: Target) -> Result<(), String
             saving.last_rewrite_failed.store(result.is_err(), Ordering::Relaxed);
             saving.last_rewrite_seconds.store(seconds, Ordering::Relaxed);
             saving.rewrites.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
-            let rests_until_ms = ended_ms.saturating_add(took_ms.saturating_mul(REST));
+            let least_ms = if result.is_err() { REST_AFTER_FAILURE_MS } else { 0 };
+            let rests_ms = took_ms.saturating_mul(REST).max(least_ms);
+            let rests_until_ms = ended_ms.saturating_add(rests_ms);
             saving.rewrite_rests_until_ms.store(rests_until_ms, Ordering::Relaxed);
         }
         Target::Replicas => {}
@@ -286,6 +303,7 @@ pub(crate) async fn write_file(
     let keyring = shard.borrow().shared.encryption.keyring();
     let sealer = sealer_for(&keyring, path)?;
     let mut file = ContentFile::open(path, true, sealer.clone()).await.map_err(fail)?;
+    target.reach(Step::BaseCut, Step::DumpCut).map_err(fail)?;
     let cut = crate::tx::global::cut(shard, target).await;
     let newer = newer_types(shard).await?;
     let header = {
@@ -309,6 +327,7 @@ pub(crate) async fn write_file(
         units.extend(part.1);
     }
     let (offset, bytes) = tail(&header, blocks).map_err(|e| e.to_string())?;
+    target.reach(Step::BaseTail, Step::DumpTail).map_err(fail)?;
     file.write_at(offset, &bytes).await.map_err(fail)?;
     file.finish(units).await.map_err(fail)?;
     Ok(cut.gsn)
@@ -388,9 +407,11 @@ async fn write_part(
     sealer: Option<FileSealer>,
 ) -> std::io::Result<(Vec<BlockEntry>, Vec<Unit>)> {
     let mut file = ContentFile::open(path, false, sealer).await?;
-    let (index, compression) = {
+    let (index, compression, target) = {
         let this = shard.borrow();
-        (this.index, this.snapshot.as_ref().map_or(Compression::All, |cut| cut.compression))
+        let cut = this.snapshot.as_ref();
+        let compression = cut.map_or(Compression::All, |cut| cut.compression);
+        (this.index, compression, cut.map_or(Target::Dump, |cut| cut.target))
     };
     let mut blocks = BlockWriter::new(u32::try_from(index).unwrap_or(u32::MAX), offsets);
     let mut writer = SnapshotWriter::new(RdbWriter::default());
@@ -409,6 +430,7 @@ async fn write_part(
             done
         };
         if writer.len_bytes() >= BLOCK_BYTES || (done && writer.entries() > 0) {
+            target.reach(Step::BaseBlock, Step::DumpBlock)?;
             let (mut block, entries) = writer.take_block();
             write_block(&mut file, &mut blocks, &mut block, entries).await?;
         }
@@ -443,7 +465,7 @@ async fn write_block(
 /// Makes the file durable under its final name.
 fn install(temporary: &Path, path: &Path) -> Result<(), String> {
     let fail = |e: std::io::Error| format!("{}: {e}", path.display());
-    block_on(install::install(&StdDisk, temporary, path, Faults::NONE)).map_err(fail)
+    block_on(install::install(&DISK, temporary, path, Faults::NONE)).map_err(fail)
 }
 
 /// Says in the MANIFEST of a log that is off that `dump.rdb` is newer: should the log be switched on in the configuration
@@ -454,11 +476,12 @@ fn supersede_log(shared: &Shared, dir: &Path) -> Result<(), String> {
         if std::mem::replace(&mut manifest.is_superseded, true) {
             return Ok(());
         }
-        block_on(manifest.store(&StdDisk, dir)).map_err(|e| name(&e))
+        reach(Step::DumpSupersede).map_err(|e| name(&e))?;
+        block_on(manifest.store(&DISK, dir)).map_err(|e| name(&e))
     };
     shared.with_manifest(|manifest| match manifest {
         Some(manifest) => mark(manifest),
-        None => match block_on(Manifest::load(&StdDisk, dir)) {
+        None => match block_on(Manifest::load(&DISK, dir)) {
             Ok(None) => Ok(()),
             Ok(Some(mut manifest)) => {
                 manifest.unlock(&shared.encryption.keyring()).map_err(|e| name(&e))?;
@@ -506,8 +529,9 @@ async fn install_base(
                 first_live.into_iter().chain(shared.vanished()),
             );
             manifest.seals.base_id = sealed.map(|(id, _)| id);
-            block_on(manifest.store(&StdDisk, &dir))
+            block_on(manifest.store(&DISK, &dir))
                 .map_err(|e| format!("{}: {e}", dir.join("MANIFEST").display()))?;
+            pass(Step::BaseNamed);
             if let Some(old) = old.filter(|old| old.file_name != file_name)
                 && let Err(e) = std::fs::remove_file(dir.join(&old.file_name))
             {
@@ -521,6 +545,7 @@ async fn install_base(
     })
     .await;
     installed.unwrap_or_else(|| Err("the helper is gone".into()))?;
+    pass(Step::BaseRetire);
     ask_all(shard, move |there| {
         if let Some(writer) = there.commit.writer() {
             writer.retire_below(cut);

@@ -11,6 +11,7 @@ use ringstone_persist::crypt::Keyring;
 use crate::boot::{Boot, boot, lock_dir};
 use crate::checks::{check_host, make_room_for_clients};
 use crate::config::{Action, Config, Loaded, load};
+use crate::failpoint;
 use crate::flow::commit::Commit;
 use crate::flow::intake::Listener;
 use crate::listen::{addresses, listen};
@@ -26,6 +27,12 @@ use crate::shared::Shared;
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
+    let asked = std::env::var(failpoint::VARIABLE).unwrap_or_default();
+    match failpoint::arm(Some(&asked)) {
+        Ok(failpoint::Asked::Run) => {}
+        Ok(failpoint::Asked::List) => return list_steps(),
+        Err(why) => return complain(&why),
+    }
     match Action::parse(std::env::args_os().skip(1)) {
         Action::Version => say(&format!(
             "Ringstone server v={} (Redis {})\n",
@@ -55,6 +62,11 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn list_steps() -> ExitCode {
+    let line = |step: &failpoint::Step| format!("{} {}\n", step.name(), step.what());
+    say(&failpoint::STEPS.iter().map(line).collect::<String>())
+}
+
 fn say(text: &str) -> ExitCode {
     let written = std::io::stdout().write_all(text.as_bytes());
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -72,6 +84,9 @@ fn run(loaded: Loaded, log: Log) -> Result<(), String> {
     signal::block();
     for warning in &warnings {
         tracing::warn!("{warning}");
+    }
+    if failpoint::is_armed() {
+        tracing::warn!("{} is set: this server fails on purpose", failpoint::VARIABLE);
     }
     let users = crate::users_file::at_start(&config, &users)?;
     check_host().map_err(|e| e.to_string())?;

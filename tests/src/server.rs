@@ -89,6 +89,7 @@ pub fn target_dir() -> PathBuf {
 #[derive(Debug)]
 pub struct Home {
     dir: TempDir,
+    data: PathBuf,
 }
 
 impl Home {
@@ -102,14 +103,25 @@ impl Home {
     pub fn within(parent: &Path) -> Home {
         fs::create_dir_all(parent).expect("a directory for temporary data");
         let dir = tempfile::Builder::new().prefix("home-").tempdir_in(parent);
-        let home = Home { dir: dir.expect("a temporary directory") };
-        fs::create_dir(home.data()).expect("a data directory");
-        home
+        let dir = dir.expect("a temporary directory");
+        let data = dir.path().join("data");
+        Home::of(dir, data)
+    }
+
+    /// An empty one whose data is in `data`, on another disk maybe, which whoever made that clears away.
+    pub fn with_data(data: &Path) -> Home {
+        let Home { dir, .. } = Home::new();
+        Home::of(dir, data.to_owned())
+    }
+
+    fn of(dir: TempDir, data: PathBuf) -> Home {
+        fs::create_dir_all(&data).expect("a data directory");
+        Home { dir, data }
     }
 
     /// The server's `dir`.
     pub fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.data.clone()
     }
 
     /// What the server printed, all starts in one file.
@@ -136,6 +148,7 @@ pub struct Launch {
     before: Vec<String>,
     args: Vec<String>,
     conf: Option<PathBuf>,
+    env: Vec<(String, String)>,
     ready_timeout: Duration,
 }
 
@@ -144,7 +157,8 @@ impl Launch {
     pub fn new(binary: Binary) -> Launch {
         let args = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
         let args = args.map(str::to_owned).to_vec();
-        Launch { binary, before: Vec::new(), args, conf: None, ready_timeout: READY_TIMEOUT }
+        let (before, env, conf) = (Vec::new(), Vec::new(), None);
+        Launch { binary, before, args, conf, env, ready_timeout: READY_TIMEOUT }
     }
 
     /// Ringstone.
@@ -214,6 +228,12 @@ impl Launch {
         self
     }
 
+    /// An environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Launch {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// How long the start may take.
     pub fn ready_within(mut self, timeout: Duration) -> Launch {
         self.ready_timeout = timeout;
@@ -255,6 +275,7 @@ impl Launch {
         words.push(self.binary.path.display().to_string());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(&self.conf).args(["--port", &port.number.to_string()]);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.arg("--dir").arg(home.data()).args(&self.args);
         let out = log.try_clone().expect("a second handle of the log file");
         command.stdin(Stdio::null()).stdout(out).stderr(log).current_dir(home.data());
@@ -327,6 +348,11 @@ impl Server {
         self.child.id()
     }
 
+    /// True once the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// A connection; panics when there is none.
     pub fn conn(&self) -> Conn {
         Conn::connect(self.port()).expect("the server accepts a connection")
@@ -366,6 +392,12 @@ impl Server {
     pub fn terminate(&self) {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(pid, Signal::TERM).expect("the server takes a signal");
+    }
+
+    /// Sends any signal; false when the process is gone.
+    pub fn signal(&self, signal: Signal) -> bool {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).is_ok()
     }
 
     /// SIGTERM, and how it ended.

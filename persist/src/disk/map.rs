@@ -33,13 +33,7 @@ impl MappedFile {
         let map = unsafe { memmap2::Mmap::map(&file)? };
         // Advice only: a kernel that does not know it loads as correctly.
         let _ = map.advise(memmap2::Advice::Sequential);
-        // Reads it in now: a page that the disk cannot read is an error here, and SIGBUS at an access. A kernel before 5.14 does
-        // not know the advice.
-        if let Err(e) = map.advise(memmap2::Advice::PopulateRead)
-            && e.raw_os_error() == Some(rustix::io::Errno::FAULT.raw_os_error())
-        {
-            return Err(io::Error::other("the disk cannot read all of it (I/O error)"));
-        }
+        fetch(&file, &map)?;
         Ok(MappedFile(Bytes::Mapped(map)))
     }
 
@@ -55,6 +49,33 @@ impl MappedFile {
             Bytes::Owned(bytes) => bytes,
         }
     }
+}
+
+/// How much is fetched at once.
+const FETCH_BYTES: usize = 16 << 20;
+/// In which steps what cannot be read is looked for.
+const LOOK_BYTES: usize = 4096;
+
+/// Brings all pages in, so that what the disk cannot read is an error with its place and not a SIGBUS later.
+fn fetch(file: &File, map: &memmap2::Mmap) -> io::Result<()> {
+    for from in (0..map.len()).step_by(FETCH_BYTES) {
+        let len = FETCH_BYTES.min(map.len() - from);
+        // Where the kernel does not know how, or lacks memory, pages come as they are used.
+        if map.advise_range(memmap2::Advice::PopulateRead, from, len).is_err() {
+            look(file, from as u64, len)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a stretch to find out where it cannot be read, if so.
+fn look(file: &File, from: u64, len: usize) -> io::Result<()> {
+    let mut page = [0; LOOK_BYTES];
+    for at in (from..from + len as u64).step_by(LOOK_BYTES) {
+        std::os::unix::fs::FileExt::read_at(file, &mut page, at)
+            .map_err(|error| io::Error::new(error.kind(), format!("at offset {at}: {error}")))?;
+    }
+    Ok(())
 }
 
 /// A file's bytes, to be changed: each change is in the page cache at once.

@@ -7,6 +7,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
 use super::Disk;
 use super::aligned::AlignedBuf;
 use super::map::MappedMut;
@@ -35,6 +38,13 @@ impl Disk for StdDisk {
     }
     async fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
         file.set_len(len)
+    }
+    async fn allocate(&self, file: &File, len: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len) {
+            // Some file systems cannot. Then a write may find no space, which the log can live with.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => file.set_len(len),
+            done => Ok(done?),
+        }
     }
     async fn sync_data(&self, file: &File) -> io::Result<()> {
         file.sync_data()

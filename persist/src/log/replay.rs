@@ -9,6 +9,7 @@ use std::path::Path;
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameSeed};
 use super::recovery::Recovered;
 use super::report::Location;
+use super::scan::at_offset;
 use super::{FrameKind, LogId, SegmentId};
 use crate::disk::Disk;
 
@@ -157,7 +158,8 @@ impl<F> Cursor<F> {
             payload.extend_from_slice(self.peek(disk, start, len).await?);
         } else {
             payload.resize(len, 0);
-            let filled = disk.read_full_at(&self.file, payload, start).await?;
+            let read = disk.read_full_at(&self.file, payload, start).await;
+            let filled = read.map_err(|error| self.unread(start, &error))?;
             payload.truncate(filled);
         }
         if payload.len() != len || crc32fast::hash(payload) != header.payload_crc {
@@ -175,13 +177,19 @@ impl<F> Cursor<F> {
         let end = offset + len as u64;
         if offset < self.at || end > self.at + self.buf.len() as u64 {
             self.buf.resize(self.ahead_bytes, 0);
-            let filled = disk.read_full_at(&self.file, &mut self.buf, offset).await?;
+            let read = disk.read_full_at(&self.file, &mut self.buf, offset).await;
+            let filled = read.map_err(|error| self.unread(offset, &error))?;
             self.buf.truncate(filled);
             self.at = offset;
         }
         let from = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(self.buf.len());
         let to = from.saturating_add(len).min(self.buf.len());
         Ok(self.buf.get(from..to).unwrap_or_default())
+    }
+
+    fn unread(&self, offset: u64, error: &io::Error) -> io::Error {
+        let error = at_offset(offset, error);
+        io::Error::new(error.kind(), format!("{}: {error}", self.id))
     }
 
     fn changed(&self, offset: u64) -> io::Error {

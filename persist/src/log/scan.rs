@@ -174,6 +174,11 @@ pub(crate) async fn scan_part<D: Disk>(
     Ok(scan)
 }
 
+/// The error with the place where it struck.
+pub(super) fn at_offset(offset: u64, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("at offset {offset}: {error}"))
+}
+
 /// What frames may be sealed with.
 struct Seals<'a> {
     log: &'a LogId,
@@ -228,7 +233,8 @@ impl<D: Disk> Window<'_, D> {
         let inside = offset >= self.at && offset + len as u64 <= self.at + self.filled as u64;
         if !inside {
             self.at = offset;
-            self.filled = self.disk.read_full_at(self.file, &mut self.buf, offset).await?;
+            let read = self.disk.read_full_at(self.file, &mut self.buf, offset).await;
+            self.filled = read.map_err(|error| at_offset(offset, &error))?;
         }
         let from = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(self.filled);
         let to = from.saturating_add(len).min(self.filled);

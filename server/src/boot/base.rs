@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicU64;
 use ringstone_engine::Keyspace;
 use ringstone_engine::serial::{RdbWriter, SnapshotWriter};
 use ringstone_persist::crypt::{FileSealer, Keyring, Unit};
-use ringstone_persist::disk::{StdDisk, block_on};
+use ringstone_persist::disk::block_on;
 use ringstone_persist::install::install;
 use ringstone_persist::log::{Base, Faults, Recovered};
 use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 
 use super::Boot;
+use crate::failpoint::{DISK, Step, reach};
 
 const STEP_BYTES: usize = 1 << 20;
 
@@ -32,11 +33,11 @@ pub(crate) fn write_first(
     let temporary = dir.join("base.rdb.new");
     let sealer = crate::snapshot::sealer_for(keyring, &path)?;
     let base_id = write_whole(&temporary, sealer, &mut boot.keyspaces, &boot.functions, true)?;
-    block_on(install(&StdDisk, &temporary, &path, Faults::NONE)).map_err(fail)?;
+    block_on(install(&DISK, &temporary, &path, Faults::NONE)).map_err(fail)?;
     let replaced = recovered.base();
     recovered.start_anew(Base { file_name, cut_gsn });
     recovered.manifest.seals.base_id = base_id;
-    block_on(recovered.manifest.store(&StdDisk, dir)).map_err(fail)?;
+    block_on(recovered.manifest.store(&DISK, dir)).map_err(fail)?;
     boot.log_bytes = (super::file_len(&path), 0);
     if let Some((old, _)) = replaced
         && let Err(e) = std::fs::remove_file(&old)
@@ -67,6 +68,7 @@ pub(crate) fn write_whole(
         ..Header::default()
     }
     .encode();
+    reach(Step::FirstBaseWrite).map_err(fail)?;
     file.append(header.bytes.clone()).map_err(fail)?;
     let offsets = AtomicU64::new(header.bytes.len() as u64);
     let mut blocks = Vec::new();

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use ringstone_engine::cmd::{Arg, Flags, Group, Spec};
 use ringstone_engine::{Args, Error, Tree};
-use ringstone_persist::disk::{StdDisk, block_on};
+use ringstone_persist::disk::block_on;
 
 use super::{Host, HostCommand, Outcome};
 use crate::ask::ask_all;
+use crate::failpoint::{DISK, Step, reach};
 use crate::rt::exec::sleep;
 use crate::rt::signal;
 use crate::shard::{Shard, ShardRef};
@@ -191,7 +192,9 @@ async fn close_epoch(shard: &ShardRef) {
         shared.with_manifest(|manifest| {
             if let Some(manifest) = manifest {
                 manifest.close_epoch(last);
-                if let Err(e) = block_on(manifest.store(&StdDisk, &dir)) {
+                let stored =
+                    reach(Step::EpochClose).and_then(|()| block_on(manifest.store(&DISK, &dir)));
+                if let Err(e) = stored {
                     tracing::warn!("MANIFEST: {e}");
                 }
             }

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 
 use ringstone_engine::{Error, Keyspace};
 use ringstone_persist::disk::aligned::AlignedBuf;
-use ringstone_persist::disk::{StdDisk, block_on};
+use ringstone_persist::disk::block_on;
 use ringstone_persist::log::writer::Ticket;
 use ringstone_persist::log::{
     Batches, Faults, FrameKind, Health, LogWriter, SegmentId, StagePreparation, SyncMode,
@@ -25,6 +25,7 @@ use ringstone_persist::log::{
 
 use super::intake::kind;
 use crate::conn::{BatchId, ConnId};
+use crate::failpoint::{DISK, Step, pass, reach};
 use crate::map::Map;
 use crate::msg::Msg;
 use crate::rt::file::LogFile;
@@ -50,6 +51,8 @@ struct Log {
     in_flight: Map<u64, WriteRequest>,
     /// Nothing more goes into it; what is in it is still made durable.
     is_ending: bool,
+    /// It takes nothing now, and all shards know.
+    is_unwell: bool,
 }
 
 impl Commit {
@@ -71,7 +74,8 @@ impl Commit {
     fn begin_log(&mut self, writer: LogWriter, dir: PathBuf, shards: usize) {
         self.batches.begin(writer.mode(), shards, Faults::NONE);
         let (files, in_flight) = (Map::default(), Map::default());
-        self.log = Some(Log { writer, dir, files, in_flight, is_ending: false });
+        let (is_ending, is_unwell) = (false, false);
+        self.log = Some(Log { writer, dir, files, in_flight, is_ending, is_unwell });
     }
 
     /// Gives a log to begin with the next snapshot's cut; `None` takes it back.
@@ -174,10 +178,7 @@ impl Commit {
 
     /// An error when writes cannot be made durable now.
     pub fn check_writable(&self, stop_on_save_error: bool, saving: &Saving) -> Result<(), Error> {
-        if let Some(log) = &self.log
-            && log.writer.health() != Health::Ok
-        {
-            let why = log.writer.last_error().unwrap_or("no space for the log").to_owned();
+        if let Some(why) = saving.why_unwell() {
             return Err(Error::owned(format!("MISCONF Errors writing to the AOF file: {why}")));
         }
         if stop_on_save_error && saving.last_failed.load(Ordering::Relaxed) {
@@ -189,6 +190,11 @@ impl Commit {
             ));
         }
         Ok(())
+    }
+
+    /// True when the log takes nothing now, and all shards know.
+    pub fn is_unwell(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.is_unwell)
     }
 
     /// Health of the log, its last error, and bytes that wait to be written.
@@ -291,9 +297,10 @@ impl Shard {
 
     fn drive_log(&mut self) -> bool {
         let Some(log) = &mut self.commit.log else { return false };
-        let mut worked = false;
+        let (mut worked, mut failed) = (false, false);
         while let Some(request) = log.writer.next_write() {
             worked = true;
+            pass(Step::LogSubmit);
             let token = Token::new(kind::LOG_WRITE, request.ticket.to_u64());
             match open_segment(&mut log.files, &log.dir, request.segment) {
                 Ok(file) => {
@@ -301,11 +308,16 @@ impl Shard {
                     log.in_flight.insert(request.ticket.to_u64(), request);
                 }
                 Err(e) => {
+                    tracing::error!("{} cannot be opened: {e}", request.segment);
                     let ticket = request.ticket;
                     drop(request);
                     log.writer.write_done(ticket, Err(e));
+                    failed = true;
                 }
             }
+        }
+        if failed {
+            self.note_log_health();
         }
         self.prepare_segments();
         worked
@@ -322,14 +334,14 @@ impl Shard {
             }
             let (dir, back) = (log.dir.clone(), Arc::clone(shared));
             shared.helper.run(move || {
-                let result = block_on(prepare_segment(&StdDisk, &dir, &job));
+                let result = block_on(prepare_segment(&DISK, &dir, &job));
                 back.post(index, move |shard| shard.on_segment_prepared(job.id, result));
             });
         }
         while let Some(job) = log.writer.next_stage() {
             let (dir, back) = (log.dir.clone(), Arc::clone(shared));
             shared.helper.run(move || {
-                let result = block_on(prepare_stage(&StdDisk, &dir, &job));
+                let result = block_on(prepare_stage(&DISK, &dir, &job));
                 back.post(index, move |shard| shard.on_stage_prepared(&job, result));
             });
         }
@@ -337,7 +349,8 @@ impl Shard {
             log.files.remove(&old);
             let path = log.dir.join(old.file_name());
             shared.helper.run(move || {
-                if let Err(e) = std::fs::remove_file(&path) {
+                let removed = reach(Step::SegmentRemove).and_then(|()| std::fs::remove_file(&path));
+                if let Err(e) = removed {
                     tracing::warn!("{} could not be removed: {e}", path.display());
                 }
             });
@@ -348,13 +361,37 @@ impl Shard {
         let Some(log) = &mut self.commit.log else { return };
         match result {
             Ok(()) => log.writer.spare_ready(id),
-            Err(e) => {
-                tracing::error!(
-                    "log segment {id} cannot be prepared in {}: {e}. Writes are refused until there is space.",
-                    log.dir.display()
-                );
-                log.writer.spare_failed(id, &e);
-            }
+            Err(e) => log.writer.spare_failed(id, &e),
+        }
+        self.note_log_health();
+    }
+
+    /// Lets all shards, and the operator, know when this one's log takes nothing any more, and when it does again.
+    fn note_log_health(&mut self) {
+        let (index, saving) = (self.index, &self.shared.saving);
+        let Some(log) = &mut self.commit.log else { return };
+        if log.writer.health() == Health::Fatal {
+            let why = log.writer.last_error().unwrap_or_default();
+            tracing::error!(
+                "the log cannot be written even into a fresh segment ({why}): stopping; nothing was acknowledged that is not as \
+                 durable as appendfsync promises"
+            );
+            std::process::exit(1);
+        }
+        let is_unwell = log.writer.health() != Health::Ok;
+        if is_unwell == std::mem::replace(&mut log.is_unwell, is_unwell) {
+            return;
+        }
+        if is_unwell {
+            let why = log.writer.last_error().unwrap_or("no space for the log");
+            tracing::error!(
+                "the log of shard {index} in {} cannot go on: {why}. Writes are refused until it can.",
+                log.dir.display()
+            );
+            saving.note_unwell(why);
+        } else {
+            saving.note_well();
+            tracing::warn!("the log of shard {index} goes on: there is space again");
         }
     }
 
@@ -373,17 +410,12 @@ impl Shard {
         let Some(log) = &mut self.commit.log else { return };
         let number = completion.token.id();
         drop(log.in_flight.remove(&number));
-        let result = completion.to_result();
+        let result = completion.to_result().and_then(|n| reach(Step::LogWritten).map(|()| n));
         if let Err(e) = &result {
             tracing::error!("a write to the log of shard {} failed: {e}", self.index);
         }
         log.writer.write_done(Ticket::from_u64(number), result);
-        if log.writer.health() == Health::Fatal {
-            tracing::error!(
-                "the log cannot be written even into a fresh segment: stopping, nothing was acknowledged that is not durable"
-            );
-            std::process::exit(1);
-        }
+        self.note_log_health();
     }
 
     /// Publishes how far this shard's log is, and releases the batches that are safe by now.
@@ -457,6 +489,9 @@ fn open_segment<'a>(
     use hashbrown::hash_map::Entry;
     match files.entry(segment) {
         Entry::Occupied(open) => Ok(open.into_mut()),
-        Entry::Vacant(vacant) => Ok(vacant.insert(LogFile::open(&dir.join(segment.file_name()))?)),
+        Entry::Vacant(vacant) => {
+            reach(Step::LogOpen)?;
+            Ok(vacant.insert(LogFile::open(&dir.join(segment.file_name()))?))
+        }
     }
 }

@@ -78,6 +78,8 @@ pub(super) fn persistence(out: &mut String, about: &About<'_>) {
         line!(out, "aof_delayed_fsync:0");
         line!(out, "log_gsn:{}", shared.watermarks.next_gsn().saturating_sub(1));
         line!(out, "log_durable_gsn:{}", shared.watermarks.synced());
+        let state = if saving.why_unwell().is_some() { "refusing-writes" } else { "ok" };
+        line!(out, "log_state:{state}");
         line!(out, "log_last_error:{}", all.log_error.as_deref().unwrap_or(""));
         archive(out, shared);
     }
