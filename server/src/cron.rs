@@ -100,6 +100,8 @@ impl Shard {
             writer.tick(now);
             wakes = !writer.is_idle();
         }
+        // What failed is to be tried again, though nobody asks this shard for anything.
+        wakes |= self.commit.is_unwell();
         if !self.slow_readers.is_empty() {
             self.check_slow_readers();
         }

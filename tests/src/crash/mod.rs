@@ -9,6 +9,7 @@
 //! Invariant: every key but the shared group belongs to one client, so that client alone knows what it may hold.
 
 pub mod oracle;
+pub mod place;
 mod twin;
 mod worker;
 
