@@ -1,10 +1,11 @@
-//! `cargo xtask crash`: the crash loop of the tests crate, from the command line.
+//! `cargo xtask crash`: the crash ring of the tests crate, from the command line.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use ringstone_tests::crash;
+use ringstone_tests::crash::faults::{FAULTS, Kind};
 use ringstone_tests::server::Binary;
 
 /// What to run.
@@ -13,9 +14,15 @@ pub(crate) struct Options {
     /// How long to go on
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// `appendfsync`
-    #[arg(long, default_value = "always", value_parser = ["always", "everysec", "no"])]
+    /// `appendfsync`; all: another one at each start
+    #[arg(long, default_value = "all", value_parser = ["always", "everysec", "no", "all"])]
     fsync: String,
+    /// What to bring about; see docs/crash-testing.md
+    #[arg(long, value_delimiter = ',', value_parser = fault, default_value = "kill,stop,failpoint,oom,full")]
+    faults: Vec<Kind>,
+    /// Where the data is to be: a directory on the disk that is to be tried
+    #[arg(long)]
+    dir: Option<PathBuf>,
     /// Shards of the first start; every third restart takes another number
     #[arg(long, default_value_t = 2)]
     shards: usize,
@@ -40,6 +47,8 @@ impl Options {
         Options {
             seconds,
             fsync: fsync.to_owned(),
+            faults: FAULTS.iter().map(|row| row.kind).collect(),
+            dir: None,
             shards: 2,
             clients: 6,
             bin,
@@ -47,6 +56,11 @@ impl Options {
             set: Vec::new(),
         }
     }
+}
+
+fn fault(text: &str) -> Result<Kind, String> {
+    let names = || FAULTS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+    Kind::named(text).ok_or_else(|| format!("the faults are {}", names()))
 }
 
 pub(crate) fn parameter(text: &str) -> Result<(String, String), String> {
@@ -64,9 +78,11 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         },
         None => Binary::ringstone(),
     };
+    let faults: Vec<&str> = options.faults.iter().map(|kind| kind.name()).collect();
     println!(
-        "crash: {} fsync={} shards={} clients={} seconds={} seed={seed}",
+        "crash: {} faults={} fsync={} shards={} clients={} seconds={} seed={seed}",
         binary.path.display(),
+        faults.join(","),
         options.fsync,
         options.shards,
         options.clients,
@@ -76,6 +92,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         binary,
         duration: Duration::from_secs(options.seconds),
         fsync: options.fsync.clone(),
+        faults: options.faults.clone(),
+        dir: options.dir.clone(),
         shards: options.shards,
         clients: options.clients,
         seed,

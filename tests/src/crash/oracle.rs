@@ -2,7 +2,10 @@
 //!
 //! Invariant: an acknowledged write is never forgiven; an unacknowledged one may be there or not, but whole.
 
+use std::collections::VecDeque;
 use std::fmt;
+
+use crate::resp::Value;
 
 /// What is wrong with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,10 @@ pub enum Fault {
     Invented(String),
     /// A reply that is wrong while the server runs.
     WrongReply(String),
+    /// Replies about one key that no order of the operations explains.
+    NotLinear(String),
+    /// Transactions that no order explains.
+    NotSerial(String),
 }
 
 impl Fault {
@@ -25,15 +32,28 @@ impl Fault {
             Fault::Torn(_) => "torn",
             Fault::Invented(_) => "invented",
             Fault::WrongReply(_) => "wrong reply",
+            Fault::NotLinear(_) => "not linearizable",
+            Fault::NotSerial(_) => "not serializable",
         }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Fault::Lost(t) | Fault::Torn(t) | Fault::Invented(t) | Fault::WrongReply(t)) = self;
+        let (Fault::Lost(t)
+        | Fault::Torn(t)
+        | Fault::Invented(t)
+        | Fault::WrongReply(t)
+        | Fault::NotLinear(t)
+        | Fault::NotSerial(t)) = self;
         f.write_str(t)
     }
+}
+
+/// Whether a server says that its disk is full: nothing of the command, or of the transaction, was executed.
+pub fn is_refusal(reply: &Value) -> bool {
+    let text = reply.text();
+    reply.is_error() && (text.starts_with("MISCONF") || text.starts_with("EXECABORT"))
 }
 
 /// The states that one key (or a group that is written as one) went through since the last verified restart.
@@ -42,12 +62,14 @@ pub struct Register {
     name: String,
     states: Vec<Option<u64>>,
     acked: usize,
+    /// Writes that the server said it had not executed.
+    refused: Vec<usize>,
 }
 
 impl Register {
     /// A key that does not exist.
     pub fn new(name: String) -> Register {
-        Register { name, states: vec![None], acked: 0 }
+        Register { name, states: vec![None], acked: 0, refused: Vec::new() }
     }
 
     /// Its name.
@@ -66,9 +88,16 @@ impl Register {
         self.acked = self.acked.max(write);
     }
 
+    /// That write was refused: it must not be there.
+    pub fn refuse(&mut self, write: usize) {
+        self.refused.push(write);
+    }
+
     /// Compares with what a restart found, which becomes the state to go on from.
     pub fn settle(&mut self, found: Option<u64>) -> Result<(), Fault> {
-        let allowed = self.states[self.acked..].contains(&found);
+        let refused = std::mem::take(&mut self.refused);
+        let mut later = (self.acked..self.states.len()).filter(|at| !refused.contains(at));
+        let allowed = later.any(|at| self.states[at] == found);
         let known = self.states.contains(&found);
         let (acked, last) = (self.states[self.acked], self.states.len() - 1 - self.acked);
         self.states = vec![found];
@@ -87,13 +116,13 @@ impl Register {
 pub struct Counter {
     name: String,
     acked: u64,
-    attempted: u64,
+    in_flight: u64,
 }
 
 impl Counter {
     /// A counter that does not exist.
     pub fn new(name: String) -> Counter {
-        Counter { name, acked: 0, attempted: 0 }
+        Counter { name, acked: 0, in_flight: 0 }
     }
 
     /// Its name.
@@ -101,27 +130,28 @@ impl Counter {
         &self.name
     }
 
-    /// Increments that went out.
-    pub fn attempted(&self) -> u64 {
-        self.attempted
+    /// An increment goes out.
+    pub fn attempt(&mut self) {
+        self.in_flight += 1;
     }
 
-    /// An increment goes out; the value that it must answer with.
-    pub fn attempt(&mut self) -> u64 {
-        self.attempted += 1;
-        self.attempted
+    /// The oldest one was acknowledged; the value that it must have answered with.
+    pub fn ack(&mut self) -> u64 {
+        self.in_flight -= 1;
+        self.acked += 1;
+        self.acked
     }
 
-    /// The value that was acknowledged.
-    pub fn ack(&mut self, value: u64) {
-        self.acked = self.acked.max(value);
+    /// The oldest one was refused: it must not be there.
+    pub fn refuse(&mut self) {
+        self.in_flight -= 1;
     }
 
     /// Compares with what a restart found.
     pub fn settle(&mut self, found: u64) -> Result<(), Fault> {
-        let (acked, attempted) = (self.acked, self.attempted);
+        let (acked, attempted) = (self.acked, self.acked + self.in_flight);
         self.acked = found;
-        self.attempted = found;
+        self.in_flight = 0;
         let text = format!("{}: {found}, acknowledged {acked}, attempted {attempted}", self.name);
         match found {
             f if f < acked => Err(Fault::Lost(text)),
@@ -131,14 +161,87 @@ impl Counter {
     }
 }
 
-/// Checks that a list holds 1, 2, 3 ... without a gap or a repetition; its length.
-pub fn consecutive(name: &str, items: &[String]) -> Result<u64, Fault> {
-    for (at, item) in items.iter().enumerate() {
-        if *item != (at + 1).to_string() {
-            return Err(Fault::Invented(format!("{name}: element {at} is {item:?}")));
-        }
+/// A list that one client pushes rising numbers to.
+#[derive(Debug)]
+pub struct Pushes {
+    name: String,
+    last: u64,
+    acked: Vec<u64>,
+    in_flight: VecDeque<u64>,
+    /// A push may have been refused whose refusal nobody has read.
+    has_gaps: bool,
+}
+
+impl Pushes {
+    /// A list that does not exist.
+    pub fn new(name: String) -> Pushes {
+        let (acked, in_flight) = (Vec::new(), VecDeque::new());
+        Pushes { name, last: 0, acked, in_flight, has_gaps: false }
     }
-    Ok(items.len() as u64)
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The last number that went out.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Refusals are possible from here to the next settling.
+    pub fn allow_gaps(&mut self) {
+        self.has_gaps = true;
+    }
+
+    /// A push goes out; what to push.
+    pub fn attempt(&mut self) -> u64 {
+        self.last += 1;
+        self.in_flight.push_back(self.last);
+        self.last
+    }
+
+    /// The oldest one was acknowledged; the length that it must have answered with.
+    pub fn ack(&mut self) -> u64 {
+        self.acked.extend(self.in_flight.pop_front());
+        self.acked.len() as u64
+    }
+
+    /// The oldest one was refused: it must not be there.
+    pub fn refuse(&mut self) {
+        self.in_flight.pop_front();
+    }
+
+    /// Compares with what a restart found: all that was acknowledged, then what was in flight, in order.
+    pub fn settle(&mut self, items: &[String]) -> Result<(), Fault> {
+        let found: Option<Vec<u64>> = items.iter().map(|item| item.parse().ok()).collect();
+        let invented = || Fault::Invented(format!("{}: {items:?}", self.name));
+        let found = found.ok_or_else(invented)?;
+        if let Some(at) = (0..self.acked.len()).find(|at| found.get(*at) != self.acked.get(*at)) {
+            let text = format!(
+                "{}: element {at} of {} is {:?}, acknowledged {:?} of {}",
+                self.name,
+                found.len(),
+                found.get(at),
+                self.acked[at],
+                self.acked.len()
+            );
+            return Err(Fault::Lost(text));
+        }
+        let mut later = self.in_flight.iter();
+        for value in &found[self.acked.len()..] {
+            let next = if self.has_gaps { later.find(|v| *v == value) } else { later.next() };
+            if next != Some(value) {
+                let (acked, flying) = (self.acked.len(), &self.in_flight);
+                let text = format!("{}: {value} behind {acked}, in flight {flying:?}", self.name);
+                return Err(Fault::Invented(text));
+            }
+        }
+        self.acked = found;
+        self.in_flight.clear();
+        self.has_gaps = false;
+        Ok(())
+    }
 }
 
 /// Checks that all values of a group are the same; that value.
@@ -207,21 +310,45 @@ mod tests {
     fn bounds_counters_by_acknowledged_and_attempted() {
         for (found, kind) in [(0, "lost"), (1, ""), (2, ""), (3, "invented")] {
             let mut counter = Counter::new("c".into());
-            let first = counter.attempt();
             counter.attempt();
-            counter.ack(first);
+            counter.attempt();
+            counter.ack();
             assert_eq!(counter.settle(found).err().map_or("", |f| f.kind()), kind, "{found}");
         }
     }
 
     #[test]
+    fn what_was_refused_must_not_be_there() {
+        let mut key = Register::new("k".into());
+        let first = key.attempt(Some(1));
+        let second = key.attempt(Some(2));
+        key.ack(first);
+        key.refuse(second);
+        assert_eq!(key.settle(Some(2)).unwrap_err().kind(), "lost");
+        let mut counter = Counter::new("c".into());
+        counter.attempt();
+        counter.refuse();
+        assert_eq!(counter.settle(1).unwrap_err().kind(), "invented");
+    }
+
+    #[test]
     fn finds_gaps_repetitions_and_torn_groups() {
-        let list = |items: &[&str]| {
-            consecutive("l", &items.iter().map(|&i| i.to_owned()).collect::<Vec<_>>())
+        let list = |has_gaps: bool, items: &[&str]| {
+            let mut list = Pushes::new("l".into());
+            assert_eq!([(); 4].map(|()| list.attempt()), [1, 2, 3, 4]);
+            assert_eq!(list.ack(), 1);
+            if has_gaps {
+                list.allow_gaps();
+            }
+            list.settle(&items.iter().map(|&i| i.to_owned()).collect::<Vec<_>>())
         };
-        assert_eq!(list(&["1", "2", "3"]), Ok(3));
-        assert!(list(&["1", "3"]).is_err());
-        assert!(list(&["1", "1"]).is_err());
+        assert_eq!(list(false, &["1"]), Ok(()));
+        assert_eq!(list(false, &["1", "2", "3"]), Ok(()));
+        assert!(list(false, &["1", "3"]).is_err());
+        assert_eq!(list(true, &["1", "3"]), Ok(()));
+        assert!(list(true, &["1", "3", "2"]).is_err());
+        assert!(list(false, &["1", "1"]).is_err());
+        assert!(list(false, &[]).is_err());
         assert_eq!(all_equal("g", &[7, 7]), Ok(7));
         assert_eq!(all_equal("g", &[7, 8]).unwrap_err().kind(), "torn");
     }

@@ -9,6 +9,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::server::Home;
+
 /// A file system in a file.
 #[derive(Debug)]
 pub struct SmallDisk {
@@ -95,7 +97,13 @@ impl Drop for SmallDisk {
         if self.is_mounted {
             // A server that was killed just now may hold it for a moment longer: then it goes when the last file is closed.
             let path = self.path_text();
-            let _ = run("umount", &[&path]).or_else(|_| run("umount", &["-l", &path]));
+            for _ in 0..50 {
+                if run("umount", &[&path]).is_ok() {
+                    return;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            let _ = run("umount", &["-l", &path]);
         }
     }
 }
@@ -109,4 +117,49 @@ pub(super) fn run(program: &str, args: &[&str]) -> Result<(), String> {
     }
     let text = String::from_utf8_lossy(&output.stderr);
     Err(format!("{program} {}: {}", args.join(" "), text.trim()))
+}
+
+/// Where a server works.
+#[derive(Debug)]
+pub struct Place {
+    dir: PathBuf,
+    small: Option<SmallDisk>,
+}
+
+impl Place {
+    /// A directory.
+    pub fn plain(dir: &Path) -> Place {
+        Place { dir: dir.to_owned(), small: None }
+    }
+
+    /// A small disk within it.
+    pub fn small(dir: &Path, mebibytes: u32) -> Result<Place, String> {
+        Ok(Place { dir: dir.to_owned(), small: Some(SmallDisk::new(dir, mebibytes)?) })
+    }
+
+    /// A home for one server.
+    pub fn home(&self) -> Home {
+        match &self.small {
+            Some(disk) => Home::with_data(&disk.path().join("data")),
+            None => Home::within(&self.dir),
+        }
+    }
+
+    /// The small disk, if it is one.
+    pub fn small_disk(&self) -> Option<&SmallDisk> {
+        self.small.as_ref()
+    }
+
+    /// Keeps what a server of `home` left, and says where.
+    pub fn keep(&self, home: &mut Home) -> String {
+        let (data, kept) = (home.data(), home.keep());
+        if self.small.is_some() {
+            let from = data.display().to_string();
+            // The disk goes when this place does.
+            if let Err(e) = run("cp", &["-a", &from, &kept.display().to_string()]) {
+                return format!("{} (without the data: {e})", kept.display());
+            }
+        }
+        kept.display().to_string()
+    }
 }

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ringstone_engine::cmd::{Command, Flags, Scope, Spec};
 use ringstone_engine::keyspace::Mode;
@@ -20,8 +20,8 @@ use ringstone_engine::serial::{digest, dump};
 use ringstone_engine::types::ValueRef;
 use ringstone_engine::{ArgBuf, Ctx, Error, Keyspace};
 
-use super::Client;
-use super::oracle::Fault;
+use super::oracle::{Fault, is_refusal};
+use super::{Client, Round};
 use crate::generate::{Generator, pair};
 use crate::resp::{Conn, Value, encode_into};
 use crate::sim::Rng;
@@ -33,6 +33,9 @@ const SCRIPT: &str = "local at = 1 while ARGV[at] do local n = tonumber(ARGV[at]
     redis.pcall(unpack(ARGV, at + 1, at + n)) at = at + n + 1 end return redis.status_reply('OK')";
 /// Expiries are the server's clock's business; these ones are equal.
 const CLOCKS_APART_MS: u64 = 60_000;
+
+/// How long to wait after a refusal.
+const REST: Duration = Duration::from_millis(30);
 
 /// Database and name.
 type Key = (usize, Vec<u8>);
@@ -86,7 +89,7 @@ impl Twin {
     }
 
     /// Sends one unit and reads its replies.
-    fn unit(&mut self, conn: &mut Conn) -> io::Result<()> {
+    fn unit(&mut self, conn: &mut Conn, may_refuse: bool) -> io::Result<()> {
         let unit: Vec<_> = (0..1 + self.rng.index(4)).map(|_| self.command()).collect();
         let lines: Vec<String> = unit.iter().map(|(_, words)| shown(words)).collect();
         self.unit = lines.join("; ");
@@ -96,12 +99,18 @@ impl Twin {
         let waits = |command: &Command| {
             command.spec.flags.intersects(Flags::NOSCRIPT.union(Flags::BLOCKING))
         };
-        let by_script = self.rng.percent(50) && !unit.iter().any(|(command, _)| waits(command));
+        // Nor would the script's answer tell of a refusal.
+        let by_script =
+            self.rng.percent(50) && !may_refuse && !unit.iter().any(|(command, _)| waits(command));
         let is_wrong = match (&unit[..], by_script) {
             ([(_, words)], _) => {
                 encode_into(&mut bytes, words);
                 conn.send_raw(&bytes)?;
-                conn.read()?.is_error() != errors[0]
+                let reply = conn.read()?;
+                if may_refuse && is_refusal(&reply) {
+                    return self.refused(conn);
+                }
+                reply.is_error() != errors[0]
             }
             (unit, false) => {
                 encode_into(&mut bytes, &["MULTI"]);
@@ -112,6 +121,9 @@ impl Twin {
                     conn.read()?;
                 }
                 let replies = conn.read()?;
+                if may_refuse && is_refusal(&replies) {
+                    return self.refused(conn);
+                }
                 replies.items().iter().map(Value::is_error).ne(errors.iter().copied())
             }
             (unit, true) => {
@@ -125,6 +137,16 @@ impl Twin {
         }
         self.acked += 1;
         self.states.drain(..self.states.len() - 1);
+        Ok(())
+    }
+
+    /// The unit was refused: looks whether all is as before, and goes on from there.
+    fn refused(&mut self, conn: &mut Conn) -> io::Result<()> {
+        self.states.truncate(1);
+        self.unit.insert_str(0, "(refused) ");
+        let (_, faults) = self.verify(conn)?;
+        self.faults.extend(faults);
+        std::thread::sleep(REST);
         Ok(())
     }
 
@@ -203,9 +225,10 @@ impl Client for Twin {
         std::mem::take(&mut self.faults)
     }
 
-    fn load(&mut self, conn: &mut Conn) -> io::Result<()> {
+    fn load(&mut self, round: &Round) -> io::Result<()> {
+        let conn = &mut Conn::connect(round.port)?;
         while self.faults.is_empty() {
-            self.unit(conn)?;
+            self.unit(conn, round.may_refuse)?;
         }
         Ok(())
     }

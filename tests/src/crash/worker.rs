@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::oracle::{Counter, Fault, Register, all_equal, consecutive, number_of, value_of};
-use super::{Client, Random};
+use super::oracle::{Counter, Fault, Pushes, Register, all_equal, is_refusal, number_of, value_of};
+use super::{Client, Random, Round};
 use crate::resp::{Conn, Value, encode_into};
 
 /// Single keys of each client.
@@ -31,7 +31,7 @@ pub(super) struct Worker {
     registers: Vec<Register>,
     counters: Vec<Counter>,
     groups: Vec<Register>,
-    list: Counter,
+    list: Pushes,
     /// The list's key, which changes when it is begun anew.
     list_generation: u64,
     dropped: Option<Register>,
@@ -45,9 +45,9 @@ enum Sent {
     Group(usize, usize),
     /// A transaction's MULTI, queued commands, then EXEC that acknowledges.
     Transaction(usize, usize),
-    Counter(usize, u64),
-    /// The list's generation and its length.
-    List(u64, u64),
+    Counter(usize),
+    /// The list's generation.
+    List(u64),
     Dropped(usize),
     Shared,
     ReadShared,
@@ -63,7 +63,7 @@ impl Worker {
             registers: (0..REGISTERS).map(|n| Register::new(name("key", n))).collect(),
             counters: (0..COUNTERS).map(|n| Counter::new(name("counter", n))).collect(),
             groups: (0..GROUPS).map(|n| Register::new(name("group", n))).collect(),
-            list: Counter::new(name("list", 0)),
+            list: Pushes::new(name("list", 0)),
             list_generation: 0,
             dropped: None,
             acked: 0,
@@ -94,7 +94,8 @@ impl Worker {
             9..=11 => {
                 let at = pick(&mut self.random, COUNTERS);
                 encode_into(out, &["INCR", self.counters[at].name()]);
-                Sent::Counter(at, self.counters[at].attempt())
+                self.counters[at].attempt();
+                Sent::Counter(at)
             }
             12..=14 => self.send_push(out),
             16 => {
@@ -145,7 +146,7 @@ impl Worker {
     }
 
     fn send_push(&mut self, out: &mut Vec<u8>) -> Sent {
-        let full = self.list.attempted() >= LIST_LEN_MAX;
+        let full = self.list.last() >= LIST_LEN_MAX;
         if full && self.dropped.is_none() {
             // The old list becomes a key that is being deleted; state 0 stands for "some list".
             let mut dropped = Register::new(self.list.name().to_owned());
@@ -155,21 +156,26 @@ impl Worker {
             encode_into(out, &["DEL", dropped.name()]);
             self.dropped = Some(dropped);
             self.list_generation += 1;
-            self.list = Counter::new(format!("c{}:list:{}", self.id, self.list_generation));
+            self.list = Pushes::new(format!("c{}:list:{}", self.id, self.list_generation));
             return Sent::Dropped(write);
         }
         let value = self.list.attempt();
         encode_into(out, &["RPUSH", self.list.name(), &value.to_string()]);
-        Sent::List(self.list_generation, value)
+        Sent::List(self.list_generation)
     }
 
-    fn receive(&mut self, conn: &mut Conn, sent: &Sent) -> io::Result<()> {
+    fn receive(&mut self, conn: &mut Conn, sent: &Sent, may_refuse: bool) -> io::Result<()> {
         let mut reply = conn.read()?;
         if matches!(sent, Sent::Transaction(..)) {
             for _ in 0..=GROUP_KEYS {
-                self.expect(!reply.is_error(), "a queued command", &reply);
+                let is_fine = !reply.is_error() || may_refuse && is_refusal(&reply);
+                self.expect(is_fine, "a queued command", &reply);
                 reply = conn.read()?;
             }
+        }
+        if may_refuse && is_refusal(&reply) {
+            self.refused(sent);
+            return Ok(());
         }
         if matches!(sent, Sent::ReadShared) {
             self.expect(!reply.is_error(), "MGET", &reply);
@@ -195,23 +201,34 @@ impl Worker {
                 self.groups[at].ack(write);
                 self.expect(reply.items().len() == GROUP_KEYS, "EXEC", &reply);
             }
-            Sent::Counter(at, value) => {
-                self.counters[at].ack(value);
+            Sent::Counter(at) => {
+                let value = self.counters[at].ack();
                 self.expect(reply.int() == i64::try_from(value).ok(), "INCR", &reply);
             }
-            Sent::List(generation, value) => {
-                // A list that was dropped in the meantime has no acknowledgement to keep.
-                if generation == self.list_generation {
-                    self.list.ack(value);
-                }
-                self.expect(reply.int() == i64::try_from(value).ok(), "RPUSH", &reply);
+            // A list that was dropped in the meantime has no acknowledgement to keep.
+            Sent::List(generation) if generation == self.list_generation => {
+                let len = self.list.ack();
+                self.expect(reply.int() == i64::try_from(len).ok(), "RPUSH", &reply);
             }
+            Sent::List(_) => self.expect(reply.int().is_some(), "RPUSH", &reply),
             Sent::Dropped(write) => {
                 self.dropped.iter_mut().for_each(|d| d.ack(write));
             }
             Sent::Shared | Sent::ReadShared => {}
         }
         Ok(())
+    }
+
+    /// Nothing of it was executed.
+    fn refused(&mut self, sent: &Sent) {
+        match *sent {
+            Sent::Register(at, write, _) => self.registers[at].refuse(write),
+            Sent::Group(at, write) | Sent::Transaction(at, write) => self.groups[at].refuse(write),
+            Sent::Counter(at) => self.counters[at].refuse(),
+            Sent::List(generation) if generation == self.list_generation => self.list.refuse(),
+            Sent::Dropped(write) => self.dropped.iter_mut().for_each(|d| d.refuse(write)),
+            Sent::List(_) | Sent::Shared | Sent::ReadShared => {}
+        }
     }
 
     fn expect(&mut self, right: bool, what: &str, reply: &Value) {
@@ -240,15 +257,20 @@ impl Client for Worker {
         std::mem::take(&mut self.faults)
     }
 
-    fn load(&mut self, conn: &mut Conn) -> io::Result<()> {
+    fn load(&mut self, round: &Round) -> io::Result<()> {
+        let conn = &mut Conn::connect(round.port)?;
         while self.faults.is_empty() {
             let mut bytes = Vec::new();
             let depth = 1 + self.random.below(32);
             let sent: Vec<Sent> = (0..depth).map(|_| self.send(&mut bytes)).collect();
+            if round.may_refuse {
+                // It may have been begun anew.
+                self.list.allow_gaps();
+            }
             let written = conn.send_raw(&bytes);
             // Replies that left before the kill are acknowledgements, even when a later write failed.
             for sent in sent {
-                self.receive(conn, &sent)?;
+                self.receive(conn, &sent, round.may_refuse)?;
             }
             written?;
         }
@@ -278,8 +300,7 @@ impl Client for Worker {
         }
         let list = conn.call(&["LRANGE", self.list.name(), "0", "-1"])?;
         let items: Vec<String> = list.items().iter().map(Value::text).collect();
-        let len = consecutive(self.list.name(), &items);
-        note(len.and_then(|len| self.list.settle(len)));
+        note(self.list.settle(&items));
         if let Some(mut dropped) = self.dropped.take() {
             let there = conn.call(&["EXISTS", dropped.name()])?.int() == Some(1);
             note(dropped.settle(there.then_some(0)));

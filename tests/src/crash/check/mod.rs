@@ -1,0 +1,4 @@
+//! Judges of what clients saw together. Pure: no server, no clock.
+
+pub mod appends;
+pub mod linear;
