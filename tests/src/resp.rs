@@ -60,6 +60,14 @@ impl Value {
         }
     }
 
+    /// The bytes of a bulk string.
+    pub fn bytes(&self) -> Option<&Vec<u8>> {
+        match self {
+            Value::Bulk(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// The integer, or the integer that a bulk string spells.
     pub fn int(&self) -> Option<i64> {
         if let Value::Int(n) = self { Some(*n) } else { self.text().parse().ok() }

@@ -237,12 +237,16 @@ impl Client for Twin {
         let mut found = Keyspace::new(DATABASES, 1);
         for db in 0..DATABASES {
             conn.call(&["SELECT", &db.to_string()])?;
-            for key in conn.call(&["KEYS", &format!("{}*", self.prefix)])?.items() {
-                let Value::Bulk(key) = key else { continue };
-                let payload = conn.call(&[b"DUMP", &key[..]])?;
-                let expire = conn.call(&[b"PEXPIRETIME", &key[..]])?.int().filter(|at| *at >= 0);
-                let Value::Bulk(payload) = payload else { continue };
-                let value = dump::restore_payload(&payload, &found.limits).map_err(|e| {
+            let keys = conn.call(&["KEYS", &format!("{}*", self.prefix)])?;
+            let keys: Vec<&Vec<u8>> = keys.items().iter().filter_map(Value::bytes).collect();
+            let asks = keys.iter().flat_map(|key| {
+                [vec![b"DUMP".to_vec(), key.to_vec()], vec![b"PEXPIRETIME".to_vec(), key.to_vec()]]
+            });
+            let replies = conn.pipeline(&asks.collect::<Vec<_>>())?;
+            for (key, replies) in keys.into_iter().zip(replies.chunks(2)) {
+                let expire = replies[1].int().filter(|at| *at >= 0);
+                let Value::Bulk(payload) = &replies[0] else { continue };
+                let value = dump::restore_payload(payload, &found.limits).map_err(|e| {
                     io::Error::other(format!("{}: {e}", shown(std::slice::from_ref(key))))
                 })?;
                 found.db(db, 0, Mode::Replay).set(key, value, expire);

@@ -280,21 +280,20 @@ impl Client for Worker {
     fn verify(&mut self, conn: &mut Conn) -> io::Result<(u64, Vec<Fault>)> {
         let mut faults = Vec::new();
         let mut note = |result: Result<(), Fault>| faults.extend(result.err());
-        for register in &mut self.registers {
-            let found = get(conn, register.name())?;
+        let names: Vec<&str> = self.registers.iter().map(Register::name).collect();
+        let found = get_all(conn, &names)?;
+        for (register, found) in self.registers.iter_mut().zip(found) {
             note(found.and_then(|found| register.settle(found)));
         }
-        for counter in &mut self.counters {
-            let reply = conn.call(&["GET", counter.name()])?;
-            let found = reply.text().parse().unwrap_or(0);
-            note(counter.settle(found));
+        let gets: Vec<_> = self.counters.iter().map(|c| vec!["GET", c.name()]).collect();
+        let found = conn.pipeline(&gets)?;
+        for (counter, reply) in self.counters.iter_mut().zip(found) {
+            note(counter.settle(reply.text().parse().unwrap_or(0)));
         }
         for group in &mut self.groups {
-            let mut values = Vec::new();
-            for key in group_keys(group.name()) {
-                values.push(get(conn, &key)?);
-            }
-            let values: Result<Vec<_>, Fault> = values.into_iter().collect();
+            let names: Vec<String> = group_keys(group.name()).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let values: Result<Vec<_>, Fault> = get_all(conn, &names)?.into_iter().collect();
             let whole = values.and_then(|values| all_equal(group.name(), &values));
             note(whole.and_then(|found| group.settle(found)));
         }
@@ -313,12 +312,16 @@ impl Client for Worker {
     }
 }
 
-fn get(conn: &mut Conn, key: &str) -> io::Result<Result<Option<u64>, Fault>> {
-    Ok(match conn.call(&["GET", key])? {
+/// The numbers that the keys' values stand for.
+fn get_all(conn: &mut Conn, keys: &[&str]) -> io::Result<Vec<Result<Option<u64>, Fault>>> {
+    let gets: Vec<_> = keys.iter().map(|key| vec!["GET", *key]).collect();
+    let number = |key: &str, reply: Value| match reply {
         Value::Null => Ok(None),
         Value::Bulk(bytes) => number_of(key, &bytes).map(Some),
         other => Err(Fault::WrongReply(format!("{key}: {other:?}"))),
-    })
+    };
+    let replies = conn.pipeline(&gets)?;
+    Ok(keys.iter().zip(replies).map(|(key, reply)| number(key, reply)).collect())
 }
 
 fn group_keys(group: &str) -> impl Iterator<Item = String> + use<> {

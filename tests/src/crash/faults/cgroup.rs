@@ -104,8 +104,7 @@ pub(super) fn bring(server: &mut Server, round: &Round) {
 
 /// Removes what grew, after a restart.
 pub(in crate::crash) fn shrink(conn: &mut Conn) -> std::io::Result<()> {
-    for n in 0..2 * LIMIT_BYTES / VALUE_BYTES {
-        conn.call(&["DEL", &format!("grow:{n}")])?;
-    }
-    Ok(())
+    let mut words = vec!["DEL".to_owned()];
+    words.extend((0..2 * LIMIT_BYTES / VALUE_BYTES).map(|n| format!("grow:{n}")));
+    conn.call(&words).map(|_| ())
 }
