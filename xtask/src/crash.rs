@@ -18,7 +18,7 @@ pub(crate) struct Options {
     #[arg(long, default_value = "all", value_parser = ["always", "everysec", "no", "all"])]
     fsync: String,
     /// What to bring about; see docs/crash-testing.md
-    #[arg(long, value_delimiter = ',', value_parser = fault, default_value = "kill,stop,failpoint,oom,full")]
+    #[arg(long, value_delimiter = ',', value_parser = fault, default_value = "kill,stop,failpoint,oom,full,eio,slow")]
     faults: Vec<Kind>,
     /// Where the data is to be: a directory on the disk that is to be tried
     #[arg(long)]

@@ -185,7 +185,7 @@ impl Client for Appenders {
                 .iter_mut()
                 .map(|appender| scope.spawn(move || appender.append(round, life, begun)))
                 .collect();
-            threads.into_iter().map(|t| t.join().expect("an appender does not panic")).collect()
+            threads.into_iter().try_for_each(|t| t.join().expect("an appender does not panic"))
         })
     }
 

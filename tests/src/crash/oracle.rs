@@ -161,6 +161,16 @@ impl Counter {
     }
 }
 
+/// Checks that a list holds 1, 2, 3 ... without a gap or a repetition; its length.
+pub fn consecutive(name: &str, items: &[String]) -> Result<u64, Fault> {
+    for (at, item) in items.iter().enumerate() {
+        if *item != (at + 1).to_string() {
+            return Err(Fault::Invented(format!("{name}: element {at} is {item:?}")));
+        }
+    }
+    Ok(items.len() as u64)
+}
+
 /// A list that one client pushes rising numbers to.
 #[derive(Debug)]
 pub struct Pushes {

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::power::{Faults, FaultyDir, Run, unavailable};
 use crate::server::Home;
 
 /// A file system in a file.
@@ -119,28 +120,67 @@ pub(super) fn run(program: &str, args: &[&str]) -> Result<(), String> {
     Err(format!("{program} {}: {}", args.join(" "), text.trim()))
 }
 
+/// A directory behind a FUSE layer whose calls can be made to fail or wait.
+pub struct FaultyDisk {
+    /// What they do now.
+    pub faults: Faults,
+    dir: FaultyDir,
+    _run: Run,
+    _backing: TempDir,
+}
+
+impl FaultyDisk {
+    fn new(parent: &Path) -> Result<FaultyDisk, String> {
+        if let Some(why) = unavailable(&[]) {
+            return Err(why);
+        }
+        let text = |e: io::Error| format!("no FUSE layer: {e}");
+        fs::create_dir_all(parent).map_err(text)?;
+        let backing = tempfile::Builder::new().prefix("disk-").tempdir_in(parent).map_err(text)?;
+        let run = Run::begin().map_err(text)?;
+        let at = run.path().join("faulty");
+        fs::create_dir_all(&at).map_err(text)?;
+        let faults = Faults::new();
+        let dir = FaultyDir::mount(&run, backing.path(), &at, faults.clone()).map_err(text)?;
+        Ok(FaultyDisk { faults, dir, _run: run, _backing: backing })
+    }
+}
+
+/// What a place is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ground {
+    /// A directory.
+    Plain,
+    /// A small disk.
+    Small,
+    /// A directory behind a FUSE layer.
+    Faulty,
+}
+
 /// Where a server works.
-#[derive(Debug)]
 pub struct Place {
     dir: PathBuf,
     small: Option<SmallDisk>,
+    faulty: Option<FaultyDisk>,
 }
 
 impl Place {
-    /// A directory.
-    pub fn plain(dir: &Path) -> Place {
-        Place { dir: dir.to_owned(), small: None }
-    }
-
-    /// A small disk within it.
-    pub fn small(dir: &Path, mebibytes: u32) -> Result<Place, String> {
-        Ok(Place { dir: dir.to_owned(), small: Some(SmallDisk::new(dir, mebibytes)?) })
+    /// One within `dir`; the error says why there is none.
+    pub fn new(ground: Ground, dir: &Path, mebibytes: u32) -> Result<Place, String> {
+        let mut place = Place { dir: dir.to_owned(), small: None, faulty: None };
+        match ground {
+            Ground::Plain => {}
+            Ground::Small => place.small = Some(SmallDisk::new(dir, mebibytes)?),
+            Ground::Faulty => place.faulty = Some(FaultyDisk::new(dir)?),
+        }
+        Ok(place)
     }
 
     /// A home for one server.
     pub fn home(&self) -> Home {
-        match &self.small {
-            Some(disk) => Home::with_data(&disk.path().join("data")),
+        let small = self.small.as_ref().map(SmallDisk::path);
+        match small.or(self.faulty.as_ref().map(|disk| disk.dir.path())) {
+            Some(root) => Home::with_data(&root.join("data")),
             None => Home::within(&self.dir),
         }
     }
@@ -150,10 +190,15 @@ impl Place {
         self.small.as_ref()
     }
 
+    /// What calls do, where that can be chosen.
+    pub fn faults(&self) -> Option<&Faults> {
+        self.faulty.as_ref().map(|disk| &disk.faults)
+    }
+
     /// Keeps what a server of `home` left, and says where.
     pub fn keep(&self, home: &mut Home) -> String {
         let (data, kept) = (home.data(), home.keep());
-        if self.small.is_some() {
+        if self.small.is_some() || self.faulty.is_some() {
             let from = data.display().to_string();
             // The disk goes when this place does.
             if let Err(e) = run("cp", &["-a", &from, &kept.display().to_string()]) {

@@ -137,7 +137,7 @@ impl Client for Racers {
         std::thread::scope(|scope| {
             let racers: Vec<_> =
                 self.racers.iter_mut().map(|racer| scope.spawn(|| racer.race(round))).collect();
-            racers.into_iter().map(|racer| racer.join().expect("a racer does not panic")).collect()
+            racers.into_iter().try_for_each(|racer| racer.join().expect("a racer does not panic"))
         })
     }
 

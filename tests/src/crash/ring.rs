@@ -2,7 +2,7 @@
 //!
 //! Invariant: a lap has clients and data of its own, so that what one lap loses is not blamed on another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::appenders::Appenders;
 use super::faults::{Kind, Plan, shrink};
 use super::oracle::Fault;
-use super::place::Place;
+use super::place::{Ground, Place};
 use super::racers::Racers;
 use super::twin::Twin;
 use super::worker::Worker;
@@ -36,25 +36,16 @@ pub fn run(options: &Options) -> Report {
     let dir = options.dir.clone().unwrap_or_else(|| target_dir().join("crash"));
     let mut random = Random::new(options.seed);
     let faults = possible(options, &mut report);
-    let (full, plain): (Vec<Kind>, Vec<Kind>) =
-        faults.iter().partition(|kind| kind.needs_small_disk());
-    // On a small disk the plain ends happen as well: they are what shows what was kept.
-    let mut places: Vec<(bool, Vec<Kind>)> = Vec::new();
-    if !plain.is_empty() {
-        places.push((false, plain));
-    }
-    if !full.is_empty() {
-        places.push((true, full));
-    }
+    let mut places: BTreeMap<Ground, Vec<Kind>> = BTreeMap::new();
+    faults.iter().for_each(|kind| places.entry(kind.ground()).or_default().push(*kind));
     let laps = u32::try_from(places.len()).unwrap_or(1).max(1);
     let lap = LAP.min(options.duration / laps);
-    for (is_small, faults) in places.iter().cycle() {
+    for (ground, faults) in places.iter().cycle() {
         let left = options.duration.saturating_sub(began.elapsed());
         if left.is_zero() || !report.violations.is_empty() {
             break;
         }
-        let place = if *is_small { Place::small(&dir, SMALL_MIB) } else { Ok(Place::plain(&dir)) };
-        match place {
+        match Place::new(*ground, &dir, SMALL_MIB) {
             Ok(place) => {
                 let mut home = place.home();
                 Lap::new(options, &place, &home, faults, lap.min(left), random.next(), &mut report)
@@ -133,6 +124,9 @@ impl<'a> Lap<'a> {
             let at = usize::try_from(self.random.below(self.faults.len() as u64)).unwrap_or(0);
             let plan = Plan::new(self.faults[at], &self.launch(), &mut self.random);
             let Some(server) = self.start(&plan) else { continue };
+            if !self.report.violations.is_empty() {
+                return;
+            }
             self.life(server, &plan);
             drop(plan);
             if self.random.one_in(4) {
@@ -174,7 +168,7 @@ impl<'a> Lap<'a> {
     /// A server that has been verified, with what the plan needs where it did not end before it was ready.
     fn start(&mut self, plan: &Plan) -> Option<Server> {
         for attempt in 0..STARTS_MAX {
-            let is_armed = attempt == 0 && plan.ends_by_itself();
+            let is_armed = attempt == 0 && plan.arms_the_start();
             let launch = if is_armed { plan.arm(self.launch()) } else { self.launch() };
             let began = Instant::now();
             let mut server = match launch.try_start(self.home) {
@@ -245,6 +239,7 @@ impl<'a> Lap<'a> {
                 }
             }
         });
+        self.place.faults().into_iter().for_each(|faults| faults.clear());
         if let Some(disk) = self.place.small_disk()
             && let Err(e) = disk.free()
         {

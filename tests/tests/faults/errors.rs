@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use ringstone_tests::crash::place::SmallDisk;
+use ringstone_tests::crash::place::{Ground, Place, SmallDisk};
+use ringstone_tests::power::{Call, Effect, Rule};
 use ringstone_tests::resp::{Conn, Value};
 use ringstone_tests::server::{Home, Launch, Server, target_dir};
 
@@ -211,5 +212,58 @@ fn a_rewrite_that_fails_leaves_the_log_as_it_was() {
         }
         server.kill();
         assert_all_there(&launch("everysec").start(&home), 60);
+    }
+}
+
+/// A place behind a FUSE layer; none where there is no FUSE, which is said.
+fn faulty(what: &str) -> Option<Place> {
+    let place = Place::new(Ground::Faulty, &target_dir().join("tmp"), 0);
+    place.inspect_err(|why| eprintln!("skipped: {what}: {why}")).ok()
+}
+
+#[test]
+fn a_base_that_cannot_be_read_is_a_refusal_that_names_file_and_offset() {
+    let Some(place) = faulty("EIO of a base") else { return };
+    let home = place.home();
+    let server = launch("always").start(&home);
+    let conn = &mut server.conn();
+    (0..40).for_each(|n| assert_eq!(set(conn, n).text(), "OK"));
+    conn.line("BGREWRITEAOF");
+    wait_for("a rewrite", || info(conn, "aof_rewrites") == "1");
+    server.kill();
+    let faults = place.faults().unwrap();
+    faults.add(Rule { after: 1, ..Rule::always(Call::Read, "base-", Effect::Eio) });
+    let error = launch("always").try_start(&home).expect_err("its base cannot be read");
+    assert!(error.log.contains("base-") && error.log.contains("offset "), "{error}");
+    faults.clear();
+    assert_all_there(&launch("always").start(&home), 40);
+}
+
+#[test]
+fn a_slow_disk_holds_back_writers_only() {
+    let Some(place) = faulty("a slow disk") else { return };
+    for fsync in ["always", "everysec"] {
+        let home = place.home();
+        let server = launch(fsync).start(&home);
+        let conn = &mut server.conn();
+        (0..10).for_each(|n| assert_eq!(set(conn, n).text(), "OK"));
+        let faults = place.faults().unwrap();
+        faults.add(Rule::always(Call::Write, ".log", Effect::Delay(Duration::from_secs(2))));
+        let writer = &mut server.conn();
+        let value = "v".repeat(VALUE_BYTES);
+        writer.send_raw(&ringstone_tests::resp::encode(&["SET", "late", &value])).unwrap();
+        let hits = faults.hits();
+        let mut reads = 0;
+        while faults.hits() == hits || reads < 50 {
+            assert!(conn.line("GET k3").text().starts_with("3:"));
+            reads += 1;
+            if reads > 1_000_000 {
+                break;
+            }
+        }
+        faults.clear();
+        assert_eq!(writer.read().unwrap().text(), "OK");
+        server.kill();
+        fs::remove_dir_all(home.data()).unwrap();
     }
 }

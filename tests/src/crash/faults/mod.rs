@@ -3,6 +3,7 @@
 //! Invariant: when a fault's `bring` returns, the server has ended, or can be killed: nothing that was done to it is left.
 
 mod cgroup;
+mod disk;
 mod full;
 mod steps;
 mod stop;
@@ -15,7 +16,7 @@ pub use cgroup::MemoryLimit;
 pub(super) use cgroup::shrink;
 pub use steps::steps_of;
 
-use super::place::Place;
+use super::place::{Ground, Place};
 use super::{Random, Report, Round};
 use crate::resp::Conn;
 use crate::server::{Launch, Server};
@@ -33,6 +34,10 @@ pub enum Kind {
     Oom,
     /// Its disk is full for a while.
     Full,
+    /// Its disk fails.
+    Eio,
+    /// Its disk is slow for a while.
+    Slow,
 }
 
 /// A row of the table.
@@ -72,6 +77,16 @@ pub const FAULTS: &[Row] = &[
         name: "full",
         what: "the disk is filled, writes are refused, space comes back (a small disk; needs root)",
     },
+    Row {
+        kind: Kind::Eio,
+        name: "eio",
+        what: "writes, syncs or renames fail (a FUSE layer; needs root)",
+    },
+    Row {
+        kind: Kind::Slow,
+        name: "slow",
+        what: "writes wait for up to 60 ms each, reads go on (a FUSE layer; needs root)",
+    },
 ];
 
 impl Kind {
@@ -85,9 +100,13 @@ impl Kind {
         FAULTS.iter().find(|row| row.name == name).map(|row| row.kind)
     }
 
-    /// Whether it needs a disk of its own.
-    pub fn needs_small_disk(self) -> bool {
-        self == Kind::Full
+    /// Where it can be brought about.
+    pub fn ground(self) -> Ground {
+        match self {
+            Kind::Kill | Kind::Stop | Kind::Failpoint | Kind::Oom => Ground::Plain,
+            Kind::Full => Ground::Small,
+            Kind::Eio | Kind::Slow => Ground::Faulty,
+        }
     }
 
     /// Why the machine, or the server, does not allow it; `None` when it does.
@@ -95,7 +114,7 @@ impl Kind {
         match self {
             Kind::Failpoint => steps_of(launch.binary()).err(),
             Kind::Oom => MemoryLimit::new(cgroup::LIMIT_BYTES).err(),
-            Kind::Kill | Kind::Stop | Kind::Full => None,
+            Kind::Kill | Kind::Stop | Kind::Full | Kind::Eio | Kind::Slow => None,
         }
     }
 }
@@ -132,12 +151,17 @@ impl Plan {
 
     /// Whether the server may end of its own accord.
     pub fn ends_by_itself(&self) -> bool {
+        matches!(self.kind, Kind::Failpoint | Kind::Oom | Kind::Eio)
+    }
+
+    /// Whether that may be before it is ready.
+    pub fn arms_the_start(&self) -> bool {
         matches!(self.kind, Kind::Failpoint | Kind::Oom)
     }
 
     /// Whether writes may be refused.
     pub fn may_refuse(&self) -> bool {
-        self.kind == Kind::Full
+        matches!(self.kind, Kind::Full | Kind::Eio)
     }
 
     /// Brings it about, under load. What it finds wrong goes into the report.
@@ -156,6 +180,8 @@ impl Plan {
             Kind::Failpoint => steps::bring(self.step.as_deref(), server, round, random, report),
             Kind::Oom => cgroup::bring(server, round),
             Kind::Full => full::bring(place, round, random, report),
+            Kind::Eio => disk::fail(place, server, round, random),
+            Kind::Slow => disk::slow_down(place, round, random, report),
         }
     }
 }
