@@ -4,7 +4,7 @@
 //! ```text
 //!   tests/tests/*.rs ──> server (a real process)  ──> resp (bytes over TCP)
 //!   tests/tests/programs ──> programs (Python, Node.js) ──> server
-//!   xtask crash      ──> crash::{worker, oracle}  ──> server, resp
+//!   xtask crash      ──> crash (faults, clients, judges) ──> server, resp, power (FUSE)
 //!   xtask power      ──> power::{record, check}   ──> server, resp
 //!   xtask corrupt    ──> corrupt                 ──> server; persist's recovery and loader, in this process
 //!   xtask pitr       ──> pitr                    ──> server, resp
