@@ -90,12 +90,11 @@ impl Faults {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "faults")))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(not(feature = "faults"))]
     fn what_is_shipped_carries_no_fault() {
         assert_eq!(size_of::<Faults>(), 0);
         assert!(!Faults::NONE.has(Fault::NoFence));
