@@ -66,9 +66,14 @@ impl Batches {
         self.set_mode(mode, shards);
     }
 
-    /// `appendfsync` changes.
+    /// `appendfsync` changes. The open batch is empty.
     pub fn set_mode(&mut self, mode: SyncMode, shards: usize) {
+        let tracked = self.tracks_reads;
         self.tracks_reads = shards > 1 || mode == SyncMode::Always;
+        if self.tracks_reads && !tracked {
+            // Nobody noted who wrote which key until now.
+            self.recent.fill(self.last_closed().unwrap_or(0));
+        }
     }
 
     /// The log is given up: whatever still waits for it is released.
@@ -138,7 +143,7 @@ impl Batches {
     /// True while a transaction over the whole shard waits for its GSN.
     #[inline]
     pub fn is_held(&self) -> bool {
-        self.holds > 0 && !self.faults.has(Fault::HoldIgnored)
+        self.holds > 0
     }
 
     /// The open batch is closed under this GSN; gives its number, which its replies wait for.
@@ -189,5 +194,42 @@ impl Batches {
     #[inline]
     pub fn are_waiting(&self) -> bool {
         !self.closed.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_wait_for_what_was_written_before_anybody_noted_who_wrote_which_key() {
+        let (marks, mut batches) = (Watermarks::new(1, 1), Batches::default());
+        batches.begin(SyncMode::EverySec, 1, Faults::NONE);
+        let written = batches.note_key(7, true);
+        let gsn = marks.take_gsn(0);
+        assert_eq!(batches.close(gsn), written);
+        assert_eq!(batches.note_key(7, false), 0);
+        batches.set_mode(SyncMode::Always, 1);
+        assert_eq!(batches.note_key(7, false), written);
+        marks.publish(0, None, None);
+        batches.release(SyncMode::Always, &marks);
+        assert_eq!(batches.note_key(7, false), 0);
+    }
+
+    #[test]
+    fn batches_are_released_in_their_order_and_foreign_ones_with_them() {
+        let (marks, mut batches) = (Watermarks::new(2, 1), Batches::default());
+        batches.begin(SyncMode::Always, 2, Faults::NONE);
+        let foreign = marks.take_gsn(1);
+        let own = batches.close(marks.take_gsn(0));
+        batches.note_foreign(foreign, [3], false);
+        let read = batches.note_key(3, false);
+        assert!(read > own);
+        marks.publish(1, None, None);
+        batches.release(SyncMode::Always, &marks);
+        assert_eq!(batches.released(), 0);
+        marks.publish(0, None, None);
+        batches.release(SyncMode::Always, &marks);
+        assert_eq!((batches.released(), batches.note_key(3, false)), (read, 0));
     }
 }

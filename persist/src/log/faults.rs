@@ -52,8 +52,6 @@ pub enum Fault {
     ReadsNotHeld,
     /// A transaction's other shards do not learn of its GSN.
     ForeignNotNoted,
-    /// A shard closes its batch although a transaction over all of it waits for its GSN.
-    HoldIgnored,
 }
 
 /// The rule that is not kept, if any.

@@ -195,6 +195,7 @@ impl Shard {
         self.measure_memory();
         self.make_room();
         let shards = self.shards();
+        self.close_batch();
         self.commit.set_mode(crate::boot::sync_mode(config.appendfsync), shards);
         self.prepare_segments();
     }
