@@ -112,6 +112,8 @@ pub async fn prepare_segment<D: Disk>(disk: &D, dir: &Path, job: &Preparation) -
     let file = match job.recycle {
         Some(old) => {
             disk.rename(&dir.join(old.file_name()), &temporary).await?;
+            // Should the power fail, the old name must not come back before the new header: that would look like damage.
+            disk.sync_dir(dir).await?;
             disk.open(&temporary).await?
         }
         None => disk.create(&temporary).await?,
