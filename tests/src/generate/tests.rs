@@ -6,6 +6,21 @@ use ringstone_engine::{ArgBuf, Ctx, Keyspace};
 
 use super::*;
 
+/// Found by the simulator: the result was recorded before the end of what it replaced.
+#[test]
+fn a_bitop_onto_a_key_whose_time_is_up_is_replayed_as_it_was_run() {
+    let (mut pair, now_ms) = (pair::Pair::default(), 1_700_000_000_000);
+    let mut run = |words: &[&str], now_ms| {
+        let command = cmd::all().find(|command| command.spec.name == words[0]).unwrap();
+        pair.run(command, ArgBuf::from_parts(words).as_args(), 0, now_ms);
+    };
+    run(&["set", "to", "old", "PX", "10"], now_ms);
+    run(&["setbit", "from", "7", "1"], now_ms);
+    run(&["bitop", "OR", "to", "from", "from"], now_ms + 1000);
+    pair.check();
+    assert_eq!(pair.live.len(), 2);
+}
+
 #[test]
 fn most_commands_are_valid_and_each_is_at_times() {
     let mut generator = Generator::new(|spec| spec.name != "pfselftest");
