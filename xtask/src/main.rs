@@ -17,6 +17,7 @@ mod pitr;
 mod power;
 mod programs;
 mod race;
+mod simulate;
 mod step;
 mod test;
 
@@ -53,6 +54,8 @@ enum Command {
     Pitr(pitr::Options),
     /// Random commands to redis-server and to Ringstone, whose replies and data must agree
     Differ(differ::Options),
+    /// Crashes of simulated servers, by the million, each followed by a start that is checked
+    Simulate(simulate::Options),
     /// cargo-fuzz targets
     Fuzz(fuzz::Options),
     /// Writes the documents that are generated from tables
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Corrupt(options) => corrupt::run(&options),
         Command::Pitr(options) => pitr::run(&options),
         Command::Differ(options) => differ::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Docs(options) => docs::run(&options),
     };

@@ -13,6 +13,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -33,13 +34,30 @@ pub enum Crash {
 
 /// How often what fails, in basis points an operation.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Faults {
+pub struct Chances {
     /// A sync fails.
     pub sync: u64,
     /// There is no space for a new file or more bytes.
     pub space: u64,
     /// A write or a read ends early.
     pub short: u64,
+    /// A read fails.
+    pub read: u64,
+    /// A write fails, or a rename.
+    pub write: u64,
+}
+
+/// How often what failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Failures {
+    /// Syncs.
+    pub syncs: u64,
+    /// Operations for which there was no space.
+    pub space: u64,
+    /// Writes and reads that ended early.
+    pub short: u64,
+    /// Reads and writes.
+    pub io: u64,
 }
 
 /// The disk; clones share it.
@@ -51,13 +69,15 @@ pub struct Disk {
 #[derive(Clone)]
 struct Inner {
     rng: Rng,
-    faults: Faults,
-    injected: u64,
+    chances: Chances,
+    failures: Failures,
     /// Operations until the machine stops; none: it does not.
     budget: Option<u64>,
     stopped: bool,
     /// `sync_dir` does nothing: a mutation.
     forget_dirs: bool,
+    /// Operations are printed.
+    is_traced: bool,
     next_inode: u64,
     inodes: HashMap<u64, Inode>,
     dirs: BTreeSet<String>,
@@ -70,11 +90,15 @@ struct Inner {
 struct Inode {
     cache: Vec<u8>,
     durable: Vec<u8>,
-    /// Sectors that differ, with the versions between the durable one and the cache's.
-    dirty: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// A bit a sector that differs.
+    dirty: Vec<u64>,
+    /// What such sectors held between the durable version and the cache's.
+    versions: Vec<(usize, Vec<u8>)>,
+    /// A sync failed, so that the cache may show what the disk does not hold.
+    has_lied: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Change {
     Link(String, u64),
     Rename(String, String),
@@ -120,13 +144,13 @@ impl Inode {
         if bytes.is_empty() {
             return;
         }
+        self.dirty.resize(self.dirty.len().max(end.div_ceil(SECTOR_BYTES * 64)), 0);
         for sector in offset / SECTOR_BYTES..=(end - 1) / SECTOR_BYTES {
-            let old = sector_of(&self.cache, sector);
-            match self.dirty.get_mut(&sector) {
-                Some(versions) => versions.push(old),
-                None => {
-                    self.dirty.insert(sector, Vec::new());
-                }
+            let (word, bit) = (sector / 64, 1 << (sector % 64));
+            if self.dirty[word] & bit == 0 {
+                self.dirty[word] |= bit;
+            } else {
+                self.versions.push((sector, sector_of(&self.cache, sector).to_vec()));
             }
         }
         if end > self.cache.len() {
@@ -135,53 +159,77 @@ impl Inode {
         self.cache[offset..end].copy_from_slice(bytes);
     }
 
+    /// The dirty sectors, which are dirty no more.
+    fn take_dirty(&mut self) -> Vec<usize> {
+        let mut sectors = Vec::new();
+        for (at, word) in self.dirty.iter_mut().enumerate() {
+            while *word != 0 {
+                sectors.push(at * 64 + word.trailing_zeros() as usize);
+                *word &= *word - 1;
+            }
+        }
+        sectors
+    }
+
     fn make_durable(&mut self, sector: usize) {
-        let bytes = sector_of(&self.cache, sector);
-        put_sector(&mut self.durable, sector, &bytes);
+        put_sector(&mut self.durable, sector, sector_of(&self.cache, sector));
     }
 
     fn sync(&mut self) {
-        for sector in std::mem::take(&mut self.dirty).into_keys() {
+        for sector in self.take_dirty() {
             self.make_durable(sector);
         }
+        self.versions.clear();
         self.durable.resize(self.cache.len(), 0);
     }
 
     /// Some sectors reach the disk, the others never will, and nothing is dirty any more.
     fn fail_sync(&mut self, rng: &mut Rng) {
+        self.has_lied = true;
         let keep = rng.below(101);
-        for sector in std::mem::take(&mut self.dirty).into_keys() {
+        for sector in self.take_dirty() {
             if rng.percent(keep) {
                 self.make_durable(sector);
             }
         }
+        self.versions.clear();
         // The length is metadata, which the journal keeps.
         self.durable.resize(self.cache.len(), 0);
     }
 
     fn lose_power(&mut self, rng: &mut Rng) {
-        let keep = [0, 30, 50, 90, 100][rng.index(5)];
-        let len = if rng.percent(50) { self.cache.len() } else { self.durable.len() };
-        for (sector, versions) in std::mem::take(&mut self.dirty) {
-            if !rng.percent(keep) {
-                continue;
+        let sectors = self.take_dirty();
+        let differs = !sectors.is_empty() || self.cache.len() != self.durable.len();
+        if differs {
+            let keep = [0, 30, 50, 90, 100][rng.index(5)];
+            let len = if rng.percent(50) { self.cache.len() } else { self.durable.len() };
+            let versions = std::mem::take(&mut self.versions);
+            for sector in sectors {
+                if !rng.percent(keep) {
+                    continue;
+                }
+                // Half of the time the newest version, else any in between.
+                let mut older = versions.iter().filter(|(at, _)| *at == sector);
+                let n = older.clone().count();
+                let bytes = match n {
+                    1.. if rng.percent(50) => older.nth(rng.index(n)).map(|(_, bytes)| &bytes[..]),
+                    _ => None,
+                };
+                let bytes = bytes.unwrap_or(sector_of(&self.cache, sector));
+                put_sector(&mut self.durable, sector, bytes);
             }
-            // Half of the time the newest version, else any in between.
-            let bytes = match versions.len() {
-                n if n > 0 && rng.percent(50) => versions[rng.index(n)].clone(),
-                _ => sector_of(&self.cache, sector),
-            };
-            put_sector(&mut self.durable, sector, &bytes);
+            self.durable.resize(len, 0);
         }
-        self.durable.resize(len, 0);
-        self.cache = self.durable.clone();
+        if differs || std::mem::take(&mut self.has_lied) {
+            self.cache.clone_from(&self.durable);
+        }
     }
 }
 
-fn sector_of(bytes: &[u8], sector: usize) -> Vec<u8> {
+fn sector_of(bytes: &[u8], sector: usize) -> &[u8] {
     let from = (sector * SECTOR_BYTES).min(bytes.len());
     let to = (from + SECTOR_BYTES).min(bytes.len());
-    bytes[from..to].to_vec()
+    &bytes[from..to]
 }
 
 fn put_sector(bytes: &mut Vec<u8>, sector: usize, new: &[u8]) {
@@ -203,13 +251,22 @@ impl Inner {
         if self.stopped { Err(io::Error::other("the machine stopped")) } else { Ok(()) }
     }
 
-    fn fails(&mut self, basis_points: u64) -> bool {
-        let fails = self.rng.basis_points(basis_points);
-        self.injected += u64::from(fails);
+    fn fails(&mut self, basis_points: u64, count: fn(&mut Failures) -> &mut u64) -> bool {
+        let fails = basis_points > 0 && self.rng.basis_points(basis_points);
+        if fails {
+            *count(&mut self.failures) += 1;
+        }
         fails
     }
 
+    fn trace(&self, what: fmt::Arguments<'_>) {
+        if self.is_traced {
+            println!("disk: {what}");
+        }
+    }
+
     fn change(&mut self, change: Change) {
+        self.trace(format_args!("{change:?}"));
         change.apply(&mut self.live);
         self.changes.push(change);
     }
@@ -224,11 +281,12 @@ impl Disk {
     pub fn new(seed: u64, forget_dirs: bool) -> Self {
         let inner = Inner {
             rng: Rng::new(seed ^ 0xd15c),
-            faults: Faults::default(),
-            injected: 0,
+            chances: Chances::default(),
+            failures: Failures::default(),
             budget: None,
             stopped: false,
             forget_dirs,
+            is_traced: false,
             next_inode: 1,
             inodes: HashMap::new(),
             dirs: BTreeSet::new(),
@@ -254,8 +312,8 @@ impl Disk {
     }
 
     /// How often things fail from now on.
-    pub fn set_faults(&self, faults: Faults) {
-        self.inner.borrow_mut().faults = faults;
+    pub fn set_chances(&self, chances: Chances) {
+        self.inner.borrow_mut().chances = chances;
     }
 
     /// Stops the machine after so many operations more.
@@ -268,15 +326,21 @@ impl Disk {
         self.inner.borrow().stopped
     }
 
-    /// How many faults there were since the last time.
-    pub fn take_injected(&self) -> u64 {
-        std::mem::take(&mut self.inner.borrow_mut().injected)
+    /// What failed since the last time.
+    pub fn take_failures(&self) -> Failures {
+        std::mem::take(&mut self.inner.borrow_mut().failures)
+    }
+
+    /// Prints operations from now on.
+    pub fn trace(&self) {
+        self.inner.borrow_mut().is_traced = true;
     }
 
     /// Ends the run.
     pub fn crash(&self, crash: Crash) {
         let inner = &mut *self.inner.borrow_mut();
-        (inner.budget, inner.stopped, inner.faults) = (None, false, Faults::default());
+        inner.trace(format_args!("crash: {crash:?}, {} names not durable", inner.changes.len()));
+        (inner.budget, inner.stopped, inner.chances) = (None, false, Chances::default());
         if crash == Crash::Power {
             let changes = std::mem::take(&mut inner.changes);
             let kept = inner.rng.index(changes.len() + 1);
@@ -289,8 +353,12 @@ impl Disk {
                 }
             }
         }
-        let used: HashSet<u64> =
-            inner.live.values().chain(inner.durable.values()).copied().collect();
+        let linked = inner.changes.iter().filter_map(|change| match change {
+            Change::Link(_, inode) => Some(inode),
+            Change::Rename(..) | Change::Unlink(_) => None,
+        });
+        let used = inner.live.values().chain(inner.durable.values()).chain(linked);
+        let used: HashSet<u64> = used.copied().collect();
         inner.inodes.retain(|inode, _| used.contains(inode));
     }
 
@@ -331,6 +399,12 @@ impl Disk {
         changed
     }
 
+    /// A file's length in bytes.
+    pub fn len_of(&self, path: &Path) -> Option<u64> {
+        let inner = self.inner.borrow();
+        inner.inodes.get(inner.live.get(&text(path))?).map(|inode| inode.cache.len() as u64)
+    }
+
     /// A file's bytes, as reads see them.
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         let inner = self.inner.borrow();
@@ -349,7 +423,7 @@ impl ringstone_persist::disk::Disk for Disk {
     async fn create(&self, path: &Path) -> io::Result<u64> {
         let inner = &mut *self.inner.borrow_mut();
         inner.op()?;
-        if inner.fails(inner.faults.space) {
+        if inner.fails(inner.chances.space, |f| &mut f.space) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let inode = inner.next_inode;
@@ -361,7 +435,10 @@ impl ringstone_persist::disk::Disk for Disk {
     async fn read_at(&self, file: &u64, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let inner = &mut *self.inner.borrow_mut();
         inner.op()?;
-        let short = inner.fails(inner.faults.short);
+        if inner.fails(inner.chances.read, |f| &mut f.io) {
+            return Err(io::Error::other("EIO"));
+        }
+        let short = inner.fails(inner.chances.short, |f| &mut f.short);
         let cut = inner.rng.next() as usize;
         let cache = &inner.inode(*file).cache;
         let from = (offset as usize).min(cache.len());
@@ -375,14 +452,18 @@ impl ringstone_persist::disk::Disk for Disk {
     async fn write_at(&self, file: &u64, buf: &[u8], offset: u64) -> io::Result<usize> {
         let inner = &mut *self.inner.borrow_mut();
         inner.op()?;
+        if inner.fails(inner.chances.write, |f| &mut f.io) {
+            return Err(io::Error::other("EIO"));
+        }
         let grows = offset as usize + buf.len() > inner.inode(*file).cache.len();
-        if grows && inner.fails(inner.faults.space) {
+        if grows && inner.fails(inner.chances.space, |f| &mut f.space) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let mut len = buf.len();
-        if len > 1 && inner.fails(inner.faults.short) {
+        if len > 1 && inner.fails(inner.chances.short, |f| &mut f.short) {
             len = 1 + inner.rng.index(len - 1);
         }
+        inner.trace(format_args!("write {len} at {offset} of inode {file}"));
         inner.inode(*file).write(offset as usize, &buf[..len]);
         Ok(len)
     }
@@ -396,18 +477,25 @@ impl ringstone_persist::disk::Disk for Disk {
         inner.op()?;
         let inode = inner.inode(*file);
         inode.cache.resize(len as usize, 0);
-        inode.dirty.retain(|sector, _| sector * SECTOR_BYTES < len as usize);
+        for sector in inode.take_dirty() {
+            if sector * SECTOR_BYTES < len as usize {
+                inode.dirty[sector / 64] |= 1 << (sector % 64);
+            }
+        }
+        inode.versions.retain(|(sector, _)| sector * SECTOR_BYTES < len as usize);
         Ok(())
     }
     async fn sync_data(&self, file: &u64) -> io::Result<()> {
         let inner = &mut *self.inner.borrow_mut();
         inner.op()?;
-        if inner.fails(inner.faults.sync) {
+        if inner.fails(inner.chances.sync, |f| &mut f.syncs) {
+            inner.trace(format_args!("sync of inode {file} fails"));
             let mut rng = inner.rng.clone();
             inner.inode(*file).fail_sync(&mut rng);
             inner.rng = rng;
             return Err(io::Error::other("EIO"));
         }
+        inner.trace(format_args!("sync of inode {file}"));
         inner.inode(*file).sync();
         Ok(())
     }
@@ -420,12 +508,18 @@ impl ringstone_persist::disk::Disk for Disk {
         if !inner.live.contains_key(&text(from)) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        if inner.fails(inner.chances.write, |f| &mut f.io) {
+            return Err(io::Error::other("EIO"));
+        }
         inner.change(Change::Rename(text(from), text(to)));
         Ok(())
     }
     async fn remove(&self, path: &Path) -> io::Result<()> {
         let inner = &mut *self.inner.borrow_mut();
         inner.op()?;
+        if !inner.live.contains_key(&text(path)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         inner.change(Change::Unlink(text(path)));
         Ok(())
     }
@@ -449,6 +543,7 @@ impl ringstone_persist::disk::Disk for Disk {
             return Ok(());
         }
         let dir = text(dir);
+        inner.trace(format_args!("sync of {dir}"));
         for change in std::mem::take(&mut inner.changes) {
             if change.touches(&dir) {
                 change.apply(&mut inner.durable);

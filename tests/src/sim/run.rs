@@ -1,30 +1,39 @@
 //! One server's life on the simulated disk: start, steps in random order, crash.
 
+mod client;
 mod recovery;
+mod saving;
+mod switch;
 mod traffic;
+mod transaction;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ringstone_persist::disk::{Disk as _, block_on};
+use ringstone_engine::Keyspace;
+use ringstone_engine::cmd::Group;
 use ringstone_persist::log::group::GroupPolicy;
 use ringstone_persist::log::{
-    Base, Fault, Faults as Broken, FrameKind, Health, LogWriter, Manifest, Preparation, Recovered,
-    SegmentId, StagePreparation, SyncMode, Watermarks, WriterOptions,
+    Fault, Faults, FrameKind, Health, LogWriter, Manifest, Preparation, Recovered, SegmentId,
+    StagePreparation, SyncMode, Watermarks, WriterOptions,
 };
 
 use super::Stats;
-use super::disk::{Crash, Disk, Faults};
+use super::disk::{Chances, Crash, Disk};
+use super::model::{Changes, changes_of, keys_of};
 use super::mutation::Mutation;
-use super::oracle::{Op, Oracle, Violation};
+use super::oracle::{Oracle, Violation};
 use super::rng::Rng;
-use super::shard::{Shard, Transaction};
+use super::shard::Shard;
+use crate::generate::Generator;
+use saving::Saving;
+use transaction::{KeysHeld, WholeHeld};
 
-/// Keys of the whole keyspace; key `k` belongs to shard `k % shards`.
-pub const KEYS: usize = 12;
 const DIR: &str = "/data/appendonly";
+const DUMP: &str = "/data/dump.rdb";
 const SHARDS_MAX: u64 = 4;
-const SEGMENT_BYTES: u64 = 28 << 10;
+const SEGMENT_BYTES: u64 = 20 << 10;
+const STAGE_BYTES: usize = 8192;
+const NOW_MS: u64 = 1_700_000_000_000;
 
 /// What outlives a crash: the disk and the oracle.
 pub struct World {
@@ -35,10 +44,18 @@ pub struct World {
     mutation: Option<Mutation>,
     disk: Disk,
     oracle: Oracle,
-    ops: u64,
+    generator: Generator,
+    transactions: u64,
     now_ms: u64,
     /// The cut of the last MANIFEST known to be durable.
     cut_durable: u64,
+    /// Power was lost since the last recovery of the log.
+    power: bool,
+    /// Bits of files are flipped, so that complaints about them are right.
+    flips: bool,
+    is_traced: bool,
+    /// The server of the coming life, which the last recovery started.
+    next: Option<Run>,
 }
 
 /// Work for the helper thread.
@@ -49,23 +66,21 @@ enum Job {
     RemoveBase(String),
 }
 
-/// A snapshot between its first participant and its end.
-struct Cut {
-    /// Shards that have still to take part.
-    left: Vec<usize>,
-    state: [u64; KEYS],
-    gsn: Option<u64>,
-}
-
 /// What dies in a crash.
 struct Run {
     shards: Vec<Shard>,
     marks: Watermarks,
-    state: [u64; KEYS],
-    transactions: Vec<Transaction>,
-    cut: Option<Cut>,
+    transactions: Vec<KeysHeld>,
+    whole: Option<WholeHeld>,
+    saving: Option<Saving>,
+    /// Logging has stopped, and what was logged is being made durable.
+    is_ending: bool,
     jobs: Vec<Job>,
-    manifest: Manifest,
+    /// Of the log, while it is on.
+    manifest: Option<Manifest>,
+    mode: SyncMode,
+    /// From this GSN on `always` has been in force: what was released before need not be durable when it is read.
+    always_since: u64,
     epoch: u32,
     vanished: Vec<(u32, u64)>,
     /// Errors of direct writes and syncs, in basis points.
@@ -80,312 +95,312 @@ fn pick_mode(rng: &mut Rng) -> SyncMode {
     [SyncMode::Always, SyncMode::Always, SyncMode::EverySec, SyncMode::No][rng.index(4)]
 }
 
+/// Commands of one to three groups, so that keys are few and often written, and of those that name any key.
+fn generator(rng: &mut Rng) -> Generator {
+    let groups = [
+        Group::String,
+        Group::List,
+        Group::Set,
+        Group::SortedSet,
+        Group::Hash,
+        Group::Stream,
+        Group::Bitmap,
+        Group::HyperLogLog,
+        Group::Geo,
+    ];
+    let mut chosen = vec![Group::Generic];
+    chosen.extend((0..1 + rng.index(3)).map(|_| groups[rng.index(groups.len())]));
+    Generator::new(|spec| chosen.contains(&spec.group) && spec.name != "pfselftest")
+}
+
 impl World {
     /// An empty disk.
     pub fn new(seed: u64, mutation: Option<Mutation>) -> Self {
+        let mut rng = Rng::new(seed);
         World {
-            rng: Rng::new(seed),
+            generator: generator(&mut rng),
+            flips: rng.percent(30),
+            rng,
             stats: Stats::default(),
             mutation,
-            disk: Disk::new(seed, mutation == Some(Mutation::NoDirFsync)),
+            disk: Disk::new(seed, mutation == Some(Mutation::NoDirSync)),
             oracle: Oracle::default(),
-            ops: 0,
-            now_ms: 1_700_000_000_000,
+            transactions: 0,
+            now_ms: NOW_MS,
             cut_durable: 0,
+            power: false,
+            is_traced: false,
+            next: None,
         }
     }
 
-    /// Starts, works, crashes, and checks what the next start finds.
+    /// Prints what happens.
+    pub fn trace(&mut self) {
+        self.is_traced = true;
+        self.disk.trace();
+    }
+
+    fn say(&self, what: std::fmt::Arguments<'_>) {
+        if self.is_traced {
+            println!("{what}");
+        }
+    }
+
+    /// Works, crashes, and starts the next life, checking what it finds.
     pub fn live_and_crash(&mut self) -> Result<(), Violation> {
-        let shards = 1 + self.rng.below(SHARDS_MAX) as u32;
-        let (recovered, state) = self.start(shards, true)?;
-        let mut run = self.boot(recovered, state, shards);
-        let longest = if self.rng.percent(10) { 3000 } else { 400 };
-        let steps = 20 + self.rng.below(longest);
-        if self.rng.percent(30) {
-            let faults = Faults { sync: 100, space: 400, short: 300 };
-            self.disk.set_faults(faults);
-            run.io_errors = 50 + self.rng.below(800);
+        let mut run = match self.next.take() {
+            Some(run) => run,
+            None => self.start()?,
+        };
+        let longest = match self.rng.below(100) {
+            0..80 => 50,
+            80..98 => 300,
+            _ => 2000,
+        };
+        let steps = 5 + self.rng.below(longest);
+        if self.rng.percent(80) {
+            (0..8 * run.shards.len()).for_each(|_| self.help(&mut run));
+        }
+        // What errors break is looked for where there are many.
+        let harsh = if self.is_about_errors() { 3 } else { 1 };
+        if self.rng.percent(30 * harsh) {
+            let chances = Chances { sync: 100, space: 300, short: 300, read: 0, write: 60 };
+            self.disk.set_chances(chances);
+            run.io_errors = 50 + self.rng.below(800 * harsh);
         }
         for _ in 0..steps {
-            let before: Vec<Health> = run.shards.iter().map(|s| s.log.health()).collect();
-            let segments = run.shards.iter().filter(|s| s.log.is_failing_over()).count();
-            self.step(&mut run);
-            self.note_health(&run, &before, segments);
-            if self.disk.is_stopped() || run.shards.iter().any(|s| s.log.health() == Health::Fatal)
-            {
+            self.step(&mut run)?;
+            let mut logs = run.shards.iter().filter_map(|shard| shard.log.as_ref());
+            if self.disk.is_stopped() || logs.any(|log| log.health() == Health::Fatal) {
                 break;
             }
         }
-        self.stats.faults += self.disk.take_injected();
-        let crash = if self.rng.percent(50) { Crash::Kill } else { Crash::Power };
-        self.crash(run, crash);
-        self.recover_and_check(crash)
-    }
-
-    fn boot(&mut self, recovered: Recovered, state: [u64; KEYS], shards: u32) -> Run {
-        let mode = pick_mode(&mut self.rng);
-        let mut log = recovered.manifest.log;
-        log.faults = self.faults();
-        let shard = |shard: u32| {
-            let next_seq = recovered.next_seq(shard);
-            let options = WriterOptions {
-                old_segments: recovered.old_segments(shard, shards),
-                segment_bytes: SEGMENT_BYTES,
-                spares: 1,
-                stage_bytes: 8192,
-                pending_bytes_max: 64 << 10,
-                policy: GroupPolicy {
-                    large_bytes: 2048,
-                    group_bytes_max: 6000,
-                    ..GroupPolicy::default()
-                },
-                ..WriterOptions::new(log, shard, recovered.epoch, mode, next_seq)
-            };
-            Shard::new(LogWriter::new(options))
-        };
-        Run {
-            shards: (0..shards).map(shard).collect(),
-            marks: Watermarks::new(shards as usize, recovered.next_gsn()),
-            state,
-            transactions: Vec::new(),
-            cut: None,
-            jobs: Vec::new(),
-            vanished: recovered.vanished_first_live(shards),
-            epoch: recovered.epoch,
-            manifest: recovered.manifest,
-            io_errors: 0,
-        }
-    }
-
-    fn faults(&self) -> Broken {
-        Broken::only(match self.mutation {
-            Some(Mutation::NoFence) => Some(Fault::NoFence),
-            Some(Mutation::RecoverNoSync) => Some(Fault::TailNotDurable),
-            Some(Mutation::RecoverNoRewrite) => Some(Fault::TailNotRewritten),
-            Some(Mutation::RecoverNoStages) => Some(Fault::StagesIgnored),
-            Some(Mutation::RecycleWithoutReseed) => Some(Fault::SeedWithoutSegment),
-            Some(Mutation::StageFreedEarly) => Some(Fault::StageFreedEarly),
-            _ => None,
-        })
+        self.note_end(&run);
+        let kills = self.is_about_the_tail() || self.rng.percent(50);
+        self.crash(run, if kills { Crash::Kill } else { Crash::Power });
+        self.recover_and_check()
     }
 
     fn is(&self, mutation: Mutation) -> bool {
         self.mutation == Some(mutation)
     }
 
-    fn step(&mut self, run: &mut Run) {
-        let shard = self.rng.index(run.shards.len());
-        match self.rng.below(100) {
-            0..26 => self.execute(run, shard),
-            26..40 => self.close(run, shard, false),
-            40..45 => self.begin_transaction(run),
-            45..51 => self.end_transaction(run),
-            51..57 => self.advance_cut(run),
-            57..69 => self.submit(run, shard),
-            69..85 => self.complete(run, shard),
-            85..94 => self.help(run),
-            94..98 => self.tick(run),
-            98 if self.rng.percent(15) => {
-                let mode = pick_mode(&mut self.rng);
-                run.shards.iter_mut().for_each(|s| s.log.set_mode(mode));
-                self.stats.mode_changes += 1;
+    fn is_about_errors(&self) -> bool {
+        use Fault::{ShortWriteAccepted, SyncErrorIgnored, WriteErrorIgnored};
+        let fault = self.mutation.and_then(Mutation::fault);
+        matches!(fault, Some(ShortWriteAccepted | SyncErrorIgnored | WriteErrorIgnored))
+    }
+
+    fn is_about_the_tail(&self) -> bool {
+        let fault = self.mutation.and_then(Mutation::fault);
+        matches!(fault, Some(Fault::TailNotDurable | Fault::TailNotRewritten))
+    }
+
+    fn faults(&self) -> Faults {
+        Faults::only(self.mutation.and_then(Mutation::fault))
+    }
+
+    /// A server over these keyspaces; without a log as long as none is given to it.
+    fn boot(&mut self, keyspaces: Vec<Keyspace>, recovered: Option<Recovered>) -> Run {
+        let mode = match self.is_about_the_tail() {
+            // What is in the page cache only is in stages only.
+            true => SyncMode::EverySec,
+            false => pick_mode(&mut self.rng),
+        };
+        let count = keyspaces.len();
+        let mut run = Run {
+            shards: keyspaces.into_iter().map(Shard::new).collect(),
+            marks: Watermarks::new(count, recovered.as_ref().map_or(1, Recovered::next_gsn)),
+            transactions: Vec::new(),
+            whole: None,
+            saving: None,
+            is_ending: false,
+            jobs: Vec::new(),
+            manifest: None,
+            mode,
+            always_since: 0,
+            epoch: 0,
+            vanished: Vec::new(),
+            io_errors: 0,
+        };
+        run.shards.iter_mut().for_each(|shard| shard.keyspace.effects.set_enabled(false));
+        if let Some(recovered) = recovered {
+            let logs = self.open(&mut run, recovered);
+            let faults = self.faults();
+            for (shard, log) in run.shards.iter_mut().zip(logs) {
+                shard.begin_log(log, count, faults);
             }
-            _ => self.finish_cut(run),
         }
+        run
     }
 
-    fn note_health(&mut self, run: &Run, before: &[Health], failing: usize) {
-        for (shard, before) in run.shards.iter().zip(before) {
-            let now = shard.log.health();
-            let became = |health| u64::from(now == health && *before != health);
-            self.stats.full += became(Health::DiskFull);
-            self.stats.fatal += became(Health::Fatal);
+    /// What shards write after a recovery.
+    fn open(&mut self, run: &mut Run, recovered: Recovered) -> Vec<LogWriter> {
+        let shards = run.shards.len() as u32;
+        let log = recovered.manifest.log;
+        let writer = |shard: u32| {
+            let options = WriterOptions {
+                old_segments: recovered.old_segments(shard, shards),
+                segment_bytes: SEGMENT_BYTES,
+                spares: 1,
+                stage_bytes: STAGE_BYTES,
+                pending_bytes_max: 64 << 10,
+                policy: GroupPolicy {
+                    large_bytes: 2048,
+                    group_bytes_max: 6000,
+                    ..GroupPolicy::default()
+                },
+                ..WriterOptions::new(
+                    log,
+                    shard,
+                    recovered.epoch,
+                    run.mode,
+                    recovered.next_seq(shard),
+                )
+            };
+            LogWriter::new(options)
+        };
+        let logs = (0..shards).map(writer).collect();
+        run.vanished = recovered.vanished_first_live(shards);
+        run.epoch = recovered.epoch;
+        run.manifest = Some(recovered.manifest);
+        logs
+    }
+
+    fn step(&mut self, run: &mut Run) -> Result<(), Violation> {
+        let shard = self.rng.index(run.shards.len());
+        match self.mutation {
+            Some(Mutation::TxSplit) if self.rng.percent(10) => self.begin_multi(run)?,
+            Some(Mutation::OkBeforeBase) if self.rng.percent(10) => self.switch_log(run)?,
+            _ => {}
         }
-        let now = run.shards.iter().filter(|s| s.log.is_failing_over()).count();
-        self.stats.failovers += now.saturating_sub(failing) as u64;
+        match self.rng.below(100) {
+            0..38 => self.execute(run)?,
+            38..47 => self.close(run, shard),
+            47..50 => self.begin_multi(run)?,
+            50..57 => self.advance_transaction(run)?,
+            57..63 => self.advance_whole(run)?,
+            63..71 => self.advance_saving(run)?,
+            71..80 => self.submit(run, shard)?,
+            80..89 => self.complete(run, shard)?,
+            89..94 => self.help(run),
+            94..97 => self.tick(run)?,
+            97 => self.expire(run),
+            98 => self.advance_end(run)?,
+            _ => self.configure(run)?,
+        }
+        Ok(())
     }
 
-    fn may_write(run: &Run) -> bool {
-        run.shards.iter().all(|s| s.log.health() == Health::Ok && !s.log.is_stalled())
+    /// CONFIG SET.
+    fn configure(&mut self, run: &mut Run) -> Result<(), Violation> {
+        if self.rng.percent(30) {
+            return self.switch_log(run);
+        }
+        if self.rng.percent(30) {
+            run.mode = pick_mode(&mut self.rng);
+            let shards = run.shards.len();
+            (0..shards).for_each(|shard| self.close(run, shard));
+            run.always_since = run.marks.next_gsn();
+            for shard in &mut run.shards {
+                if let Some(log) = &mut shard.log {
+                    log.set_mode(run.mode);
+                    shard.batches.set_mode(run.mode, shards);
+                    self.stats.mode_changes += 1;
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn new_op(&mut self, run: &mut Run, keys: Vec<u8>) -> Op {
-        self.ops += 1;
-        let value = Op::result(self.ops, &keys, &run.state);
-        keys.iter().for_each(|key| run.state[usize::from(*key)] = value);
-        Op { id: self.ops, keys, value, parts: 1 }
+    fn now_ms(&self) -> i64 {
+        self.now_ms as i64
     }
 
-    fn key_of(&mut self, run: &Run, shard: usize) -> u8 {
-        let shards = run.shards.len();
-        let own = (KEYS - shard).div_ceil(shards);
-        (shard + shards * self.rng.index(own)) as u8
-    }
-
-    fn execute(&mut self, run: &mut Run, shard: usize) {
-        if !Self::may_write(run) || run.shards[shard].batch.len() > 20 {
+    /// Gives the effects of the open batch their number and their place in the log.
+    fn close(&mut self, run: &mut Run, shard: usize) {
+        let own = &mut run.shards[shard];
+        if own.batches.is_held() || own.keyspace.effects.is_empty() {
             return;
         }
-        let key = self.key_of(run, shard);
-        let op = self.new_op(run, vec![key]);
-        run.shards[shard].batch.push(op);
-    }
-
-    fn close(&mut self, run: &mut Run, shard: usize, force: bool) {
-        let may = !run.shards[shard].held || force || self.is(Mutation::CloseDuringTx);
-        if may && !run.shards[shard].batch.is_empty() {
-            let ops = std::mem::take(&mut run.shards[shard].batch);
-            self.push(run, shard, FrameKind::Batch, &ops);
-        }
-    }
-
-    fn push(&mut self, run: &mut Run, shard: usize, kind: FrameKind, ops: &[Op]) -> u64 {
-        let mut records = Vec::new();
-        for op in ops {
-            let filling = match self.rng.below(100) {
-                0..60 => self.rng.below(40),
-                60..95 => self.rng.below(900),
-                95..99 => self.rng.below(9000),
-                _ => self.rng.below(60_000),
+        let mut effects = own.keyspace.effects.take();
+        if own.is_logged() {
+            let changes = match keys_of(effects.bytes()) {
+                Some(keys) => Changes::Keys(changes_of(&keys, &mut own.keyspace)),
+                None => Changes::All(super::model::Model::of(
+                    run.shards.iter_mut().map(|shard| &mut shard.keyspace),
+                )),
             };
-            op.encode(&mut records, filling as usize);
+            self.append(run, shard, FrameKind::Batch, effects.bytes(), changes, None);
+        }
+        effects.clear();
+        run.shards[shard].keyspace.effects = effects;
+    }
+
+    /// Appends a frame; its GSN, when there is a log.
+    fn append(
+        &mut self,
+        run: &mut Run,
+        shard: usize,
+        kind: FrameKind,
+        records: &[u8],
+        changes: Changes,
+        part: Option<(u64, u8)>,
+    ) -> Option<u64> {
+        let own = &mut run.shards[shard];
+        if !own.is_logged() {
+            return None;
         }
         let durable = run.marks.synced();
         let gsn = run.marks.take_gsn(shard);
-        self.oracle.push(gsn, kind, &records);
+        self.say(format_args!("shard {shard}: GSN {gsn} {kind:?} {changes:?}"));
         let own = &mut run.shards[shard];
-        own.log.push(gsn, self.now_ms, durable, kind, &records).expect("in order");
-        own.waiting.push_back(gsn);
-        if self.is(Mutation::AckBeforeDurable) {
-            self.reply(run);
-        }
-        gsn
+        let Some(log) = &mut own.log else { return None };
+        self.oracle.push(gsn, kind, records, changes, part);
+        log.push(gsn, self.now_ms, durable, kind, records).expect("in order");
+        let batch = own.batches.close(gsn);
+        own.gsns.insert(batch, gsn);
+        Some(gsn)
     }
 
-    fn begin_transaction(&mut self, run: &mut Run) {
-        let free: Vec<usize> = (0..run.shards.len()).filter(|s| !run.shards[*s].held).collect();
-        if free.len() < 2 || run.transactions.len() >= 2 || !Self::may_write(run) {
-            return;
+    fn note_end(&mut self, run: &Run) {
+        let failures = self.disk.take_failures();
+        self.stats.sync_errors += failures.syncs;
+        self.stats.space_errors += failures.space;
+        self.stats.short += failures.short;
+        self.stats.io_errors += failures.io;
+        self.stats.lives += 1;
+        for log in run.shards.iter().filter_map(|shard| shard.log.as_ref()) {
+            self.stats.failovers += u64::from(log.is_failing_over());
+            self.stats.full += u64::from(log.health() == Health::DiskFull);
+            self.stats.fatal += u64::from(log.health() == Health::Fatal);
         }
-        let first = self.rng.index(free.len());
-        let second = (first + 1 + self.rng.index(free.len() - 1)) % free.len();
-        let shards = vec![free[first], free[second]];
-        for shard in &shards {
-            if !self.is(Mutation::TxNoClose) {
-                self.close(run, *shard, true);
-            }
-            run.shards[*shard].held = true;
-        }
-        let keys = shards.iter().map(|shard| self.key_of(run, *shard)).collect();
-        let op = self.new_op(run, keys);
-        run.transactions.push(Transaction { shards, op });
-    }
-
-    fn end_transaction(&mut self, run: &mut Run) {
-        if run.transactions.is_empty() {
-            return;
-        }
-        let at = self.rng.index(run.transactions.len());
-        let Transaction { shards, op } = run.transactions.swap_remove(at);
-        if self.is(Mutation::TxSplit) {
-            for (shard, key) in shards.iter().zip(&op.keys) {
-                let part = Op { keys: vec![*key], parts: 2, ..op.clone() };
-                self.push(run, *shard, FrameKind::Transaction, &[part]);
-            }
-        } else {
-            self.push(run, shards[0], FrameKind::Transaction, &[op]);
-        }
-        shards.iter().for_each(|shard| run.shards[*shard].held = false);
-    }
-
-    /// A snapshot begins, or one shard more takes part, or it gets its GSN.
-    fn advance_cut(&mut self, run: &mut Run) {
-        let Some(mut cut) = run.cut.take() else {
-            let free = run.shards.iter().all(|s| !s.held);
-            if free && self.rng.percent(15) {
-                let left = (0..run.shards.len()).collect();
-                run.cut = Some(Cut { left, state: [0; KEYS], gsn: None });
-            }
-            return;
-        };
-        let shards = run.shards.len();
-        if let Some(shard) = cut.left.last().copied() {
-            if !run.shards[shard].held {
-                cut.left.pop();
-                if !self.is(Mutation::CutNoClose) {
-                    self.close(run, shard, true);
-                }
-                let own = (shard..KEYS).step_by(shards);
-                own.for_each(|key| cut.state[key] = run.state[key]);
-                run.shards[shard].held = !self.is(Mutation::CutNoHold);
-                run.shards[shard].log.rotate();
-            }
-        } else if cut.gsn.is_none() {
-            let coordinator = self.rng.index(shards);
-            cut.gsn = Some(self.push(run, coordinator, FrameKind::Cut, &[]));
-            run.shards.iter_mut().for_each(|s| s.held = false);
-        }
-        run.cut = Some(cut);
-    }
-
-    /// The snapshot's file is complete: it becomes the base.
-    fn finish_cut(&mut self, run: &mut Run) {
-        let Some(cut) = run.cut.take_if(|cut| cut.gsn.is_some()) else { return };
-        let Some(gsn) = cut.gsn else { return };
-        self.perhaps_stop_within(12);
-        let file_name = format!("base-{gsn}.rdb");
-        if block_on(write_base(&self.disk, &file_name, gsn, &cut.state)).is_err() {
-            return;
-        }
-        if self.is(Mutation::RetireBeforeManifest) {
-            run.shards.iter_mut().for_each(|s| s.log.retire_below(gsn));
-            (0..4).for_each(|_| self.help(run));
-        }
-        let old = run.manifest.base.as_ref().map(|base| base.file_name.clone());
-        let seqs = run.shards.iter().map(|s| s.log.first_live_seq(gsn));
-        let first_live: Vec<(u32, u64)> =
-            (0u32..).zip(seqs).chain(run.vanished.iter().copied()).collect();
-        let mut manifest = run.manifest.clone();
-        manifest.set_base(Base { file_name, cut_gsn: gsn }, first_live);
-        if block_on(manifest.store(&self.disk, dir())).is_err() {
-            // Either content may be on the disk now: the server stops.
-            self.disk.stop_after(Some(0));
-            let _ = block_on(self.disk.exists(dir()));
-            return;
-        }
-        run.manifest = manifest;
-        run.jobs.extend(old.map(Job::RemoveBase));
-        self.cut_durable = gsn;
-        self.stats.cuts += 1;
-        run.shards.iter_mut().for_each(|s| s.log.retire_below(gsn));
-        (0..run.shards.len()).for_each(|shard| self.publish(run, shard));
     }
 
     fn crash(&mut self, mut run: Run, crash: Crash) {
-        self.stats.crashes += 1;
+        self.count(crash);
         (0..run.shards.len()).for_each(|shard| self.stage(&mut run, shard));
         let rng = &mut self.rng;
         for shard in &run.shards {
             for request in &shard.writes {
                 let path = dir().join(request.segment.file_name());
                 let keep = [0, 50, 90, 100, 100][rng.index(5)];
+                self.stats.torn += u64::from(keep > 0 && keep < 100);
                 self.disk
                     .write_direct(&path, request.offset, request.bytes(), || rng.percent(keep));
             }
         }
+        self.stats.in_saving += u64::from(run.saving.is_some());
         self.disk.crash(crash);
     }
-}
 
-async fn write_base(disk: &Disk, name: &str, cut: u64, state: &[u64; KEYS]) -> io::Result<()> {
-    let mut bytes = cut.to_le_bytes().to_vec();
-    state.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
-    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    let temporary = PathBuf::from(format!("{DIR}/{name}.new"));
-    let file = disk.create(&temporary).await?;
-    disk.write_all_at(&file, &bytes, 0).await?;
-    disk.sync_data(&file).await?;
-    disk.rename(&temporary, &dir().join(name)).await?;
-    disk.sync_dir(dir()).await
+    fn count(&mut self, crash: Crash) {
+        match crash {
+            Crash::Kill => self.stats.kills += 1,
+            Crash::Power => {
+                self.stats.power_losses += 1;
+                self.power = true;
+            }
+        }
+    }
 }
