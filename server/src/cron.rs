@@ -124,8 +124,13 @@ impl Shard {
         let (wall_ms, synced) =
             (u64::try_from(self.now_ms).unwrap_or(0), self.shared.watermarks.synced());
         let next_gsn = self.shared.watermarks.next_gsn();
-        if let Some(writer) = self.commit.writer() {
-            writer.mark_if_idle(wall_ms, synced, next_gsn);
+        let marked = self
+            .commit
+            .writer()
+            .is_some_and(|writer| writer.mark_if_idle(wall_ms, synced, next_gsn));
+        if marked {
+            // Nothing else may come for long: without a pass the mark would not get to the disk.
+            self.wake();
         }
         if self.config.maxmemory > 0 {
             self.measure_memory();

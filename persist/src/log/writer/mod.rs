@@ -294,15 +294,17 @@ impl LogWriter {
 
     /// In a pause, writes down once that everything is durable, so that damage to the last frames is noticed at the next
     /// start. Call it about once a second with [`super::Watermarks::synced`] and [`super::Watermarks::next_gsn`], and then
-    /// go on as after a push.
-    pub fn mark_if_idle(&mut self, wall_ms: u64, synced: u64, next_gsn: u64) {
+    /// go on as after a push if there is a mark now.
+    pub fn mark_if_idle(&mut self, wall_ms: u64, synced: u64, next_gsn: u64) -> bool {
         let idle = synced + 1 == next_gsn && self.pending_bytes == 0 && self.health() == Health::Ok;
         let due = self.now_ms.saturating_sub(self.marked_at_ms) >= MARK_INTERVAL_MS;
-        if idle && due && synced > self.told_durable_gsn {
+        let marks = idle && due && synced > self.told_durable_gsn;
+        if marks {
             self.marked_at_ms = self.now_ms;
             // Nothing is sealed here that could be refused.
             let _marked = self.append(0, wall_ms, synced, FrameKind::Mark, &[]);
         }
+        marks
     }
 
     fn append(
