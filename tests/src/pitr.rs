@@ -197,6 +197,7 @@ pub fn run(options: &Options) -> Result<Report, String> {
     }
     report.writes = told.len() as u64 - 1;
     let end_ms = now_ms();
+    await_archive(options, &home, &archive, &told)?;
     for entry in walk(&archive) {
         report.archive.0 += 1;
         report.archive.1 += std::fs::metadata(&entry).map_or(0, |m| m.len());
@@ -214,6 +215,28 @@ pub fn run(options: &Options) -> Result<Report, String> {
         report.restored += 1;
     }
     Ok(report)
+}
+
+/// Whatever was in the archive at the last stop, which waits for it ten seconds: a server that starts again makes up for it.
+fn await_archive(
+    options: &Options,
+    home: &Home,
+    archive: &Path,
+    told: &[Told],
+) -> Result<(), String> {
+    let last_gsn = told.last().map_or(0, |last| last.gsn_max);
+    let server = launch(options, archive).shards(1).start(home);
+    let mut conn = server.conn();
+    let until = Instant::now() + Duration::from_secs(60);
+    while number(&mut conn, "log_archive_last_gsn") < last_gsn {
+        if Instant::now() > until {
+            return Err(format!("GSN {last_gsn} did not reach the archive in a minute"));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    drop(conn);
+    server.stop();
+    Ok(())
 }
 
 fn walk(dir: &Path) -> Vec<PathBuf> {
