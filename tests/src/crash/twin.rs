@@ -185,6 +185,7 @@ impl Twin {
         for (at, db) in keys.iter().flat_map(|at| (0..DATABASES).map(move |db| (*at, db))) {
             let mut db_then = self.keyspace.db(db, 0, Mode::Replay);
             let entry = db_then.peek(&words[at]);
+            let entry = entry.filter(|e| is_alive(e.expire_at_ms(), now_ms));
             let described = entry.map(|e| described(e.value(), e.expire_at_ms()));
             let key = (db, words[at].clone());
             match described {
@@ -294,10 +295,19 @@ fn script(unit: &[(&'static Command, Vec<Vec<u8>>)]) -> Vec<Vec<u8>> {
     head.into_iter().chain(keys).chain(words).collect()
 }
 
+/// Whether a key is still there for anybody. One that was stored with a time that has passed stays until somebody meets it, and
+/// nobody can tell whether the server has.
+fn is_alive(expire_at_ms: Option<i64>, now_ms: i64) -> bool {
+    expire_at_ms.is_none_or(|at| at > now_ms)
+}
+
 fn content(keyspace: &mut Keyspace) -> Content {
-    let mut all = Content::new();
+    let (mut all, now_ms) = (Content::new(), now_ms());
     for db in 0..DATABASES {
         keyspace.db(db, 0, Mode::Replay).for_each(&mut |entry| {
+            if !is_alive(entry.expire_at_ms(), now_ms) {
+                return;
+            }
             let described = described(entry.value(), entry.expire_at_ms());
             all.insert((db, entry.key().to_vec()), described);
         });
