@@ -11,6 +11,7 @@
 pub mod archive;
 pub mod crypt;
 pub mod disk;
+mod hex;
 pub mod import;
 pub mod install;
 pub mod log;

@@ -80,7 +80,7 @@ impl ObjectName {
     /// Reads a name: the log, and what the object is; only what [`ObjectName::to_text`] gives.
     pub fn parse(text: &str) -> Option<(LogId, ObjectName)> {
         let (uuid, name) = text.split_once('/')?;
-        let log = LogId::new(parse_uuid(uuid)?);
+        let log = LogId::from_hex(uuid)?;
         let mut words = name.split('-');
         let kind = words.next()?;
         let numbers: Vec<u64> = words.map(str::parse).collect::<Result<_, _>>().ok()?;
@@ -112,17 +112,6 @@ impl ObjectName {
         };
         (found.to_text(&log) == text).then_some((log, found))
     }
-}
-
-fn parse_uuid(hex: &str) -> Option<[u8; 16]> {
-    let mut uuid = [0; 16];
-    if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, pair) in uuid.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(uuid)
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
-use super::key::{KEY_BYTES, from_hex, to_hex};
+use super::key::KEY_BYTES;
 use super::{CryptError, KeyId};
+use crate::hex::{from_hex, to_hex};
 
 /// Length of an authentication tag in bytes.
 pub const TAG_BYTES: usize = 16;
@@ -76,8 +77,6 @@ impl WrappedKey {
 
     /// From the id and the bytes in hexadecimal digits.
     pub fn from_hex(id: &str, hex: &str) -> Option<WrappedKey> {
-        let mut bytes = [0; WRAPPED_BYTES];
-        let id = KeyId::parse(id)?;
-        from_hex(hex, &mut bytes).then_some(WrappedKey { id, bytes })
+        Some(WrappedKey { id: KeyId::parse(id)?, bytes: from_hex(hex)? })
     }
 }

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use zeroize::Zeroizing;
 
 use super::CryptError;
+use crate::hex::{fill_from_hex, from_hex, to_hex};
 
 /// Length of a key in bytes.
 pub(super) const KEY_BYTES: usize = 32;
@@ -22,8 +23,7 @@ pub struct KeyId(pub(super) [u8; 8]);
 impl KeyId {
     /// The id that 16 hexadecimal digits stand for.
     pub fn parse(hex: &str) -> Option<KeyId> {
-        let mut id = [0; 8];
-        from_hex(hex, &mut id).then_some(KeyId(id))
+        from_hex(hex).map(KeyId)
     }
 }
 
@@ -37,26 +37,6 @@ impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Fills `out` from twice as many hexadecimal digits; false when they are not that.
-pub(super) fn from_hex(hex: &str, out: &mut [u8]) -> bool {
-    let digits = hex.as_bytes();
-    if digits.len() != out.len() * 2 {
-        return false;
-    }
-    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    out.iter_mut().zip(digits.chunks_exact(2)).all(|(byte, pair)| {
-        let [high, low] = pair else { return false };
-        let (Some(high), Some(low)) = (value(*high), value(*low)) else { return false };
-        *byte = high << 4 | low;
-        true
-    })
 }
 
 /// A master key, ready for use.
@@ -138,7 +118,7 @@ pub(super) fn parse_keys(text: &[u8]) -> Result<Vec<MasterKey>, KeyTextError> {
 fn decode(line: &[u8]) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
     let mut out = Zeroizing::new([0; KEY_BYTES]);
     let text = std::str::from_utf8(line).ok()?;
-    if from_hex(text, &mut *out) {
+    if fill_from_hex(text, &mut *out) {
         return Some(out);
     }
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok().map(Zeroizing::new)?;

@@ -269,7 +269,7 @@ impl Manifest {
 
     fn parse_line(&mut self, words: &[&str]) -> Result<(), String> {
         match words {
-            ["uuid", hex] => self.log = LogId::new(parse_uuid(hex).ok_or("not a uuid")?),
+            ["uuid", hex] => self.log = LogId::from_hex(hex).ok_or("not a uuid")?,
             ["shards", count] => self.shards = number(count)?,
             ["base", name, cut] => {
                 let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
@@ -355,17 +355,6 @@ pub(super) fn number<N: TryFrom<u64>>(word: &str) -> Result<N, String> {
         return Err(large());
     }
     N::try_from(value).map_err(|_| large())
-}
-
-pub(super) fn parse_uuid(hex: &str) -> Option<[u8; 16]> {
-    let mut uuid = [0; 16];
-    if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, pair) in uuid.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(uuid)
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub use stage::{StagePreparation, prepare_stage, stage_file_name};
 pub use watermark::Watermarks;
 pub use writer::{Health, LogWriter, PushError, WriteRequest, WriterOptions};
 
+use crate::hex::{from_hex, to_hex};
+
 /// When the log is synced, `appendfsync` in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncMode {
@@ -80,10 +82,15 @@ impl LogId {
     pub fn new(uuid: [u8; 16]) -> Self {
         LogId { uuid, faults: Faults::NONE }
     }
+
+    /// The log with the random bytes that these digits stand for.
+    pub fn from_hex(hex: &str) -> Option<Self> {
+        from_hex(hex).map(LogId::new)
+    }
 }
 
 impl std::fmt::Display for LogId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.uuid.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&to_hex(&self.uuid))
     }
 }

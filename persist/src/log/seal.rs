@@ -26,6 +26,7 @@ use super::scan::SegmentScan;
 use super::{LogId, MANIFEST_NAME};
 use crate::crypt::{CryptError, DataKey, KeyId, Keyring, TAG_BYTES, WrappedKey, sealed_block_with};
 use crate::disk::{BLOCK_BYTES, Disk};
+use crate::hex::{from_hex, to_hex};
 
 /// What stays in clear and is authenticated: uuid, and the header without its checksums.
 const AAD_BYTES: usize = 16 + 8 + 40;
@@ -164,12 +165,10 @@ impl Seals {
             let _ = writeln!(out, "data-key {epoch} {number} {id} {hex}");
         }
         if let Some(id) = &self.base_id {
-            let _ = writeln!(out, "base-id {}", LogId::new(*id));
+            let _ = writeln!(out, "base-id {}", to_hex(id));
         }
         if let Some((id, mac)) = self.keyring.mac(out.as_bytes()) {
-            let [high, low] = [mac.first_chunk(), mac.last_chunk()];
-            let half = |bytes: Option<&[u8; 16]>| LogId::new(*bytes.unwrap_or(&[0; 16]));
-            let _ = writeln!(out, "mac {id} {}{}", half(high), half(low));
+            let _ = writeln!(out, "mac {id} {}", to_hex(&mac));
         }
     }
 
@@ -190,23 +189,16 @@ impl Seals {
                     _ => Err("not a data key".to_owned()),
                 }
             }
-            ["base-id", hex] => super::manifest::parse_uuid(hex)
+            ["base-id", hex] => from_hex(hex)
                 .map(|id| self.base_id = Some(id))
                 .ok_or_else(|| "not a file's id".to_owned()),
-            ["mac", id, hex] => {
-                let (high, low) = hex.split_at_checked(32).unwrap_or_default();
-                let half = super::manifest::parse_uuid;
-                match (KeyId::parse(id), half(high), half(low)) {
-                    (Some(id), Some(high), Some(low)) => {
-                        let mut bytes = [0; 32];
-                        let both = high.iter().chain(&low);
-                        bytes.iter_mut().zip(both).for_each(|(to, from)| *to = *from);
-                        self.mac = Some(Mac { id, bytes, covered: String::new() });
-                        Ok(())
-                    }
-                    _ => Err("not a MAC".to_owned()),
+            ["mac", id, hex] => match (KeyId::parse(id), from_hex(hex)) {
+                (Some(id), Some(bytes)) => {
+                    self.mac = Some(Mac { id, bytes, covered: String::new() });
+                    Ok(())
                 }
-            }
+                _ => Err("not a MAC".to_owned()),
+            },
             _ => return None,
         };
         Some(taken)
