@@ -75,9 +75,10 @@ fn store(db: &mut Db<'_>, key: &[u8], bytes: Vec<u8>) -> CmdResult {
         super::generic::delete(db, key);
         return Ok(());
     }
-    db.set(key, Value::Bytes(bytes.clone()), None);
-    // Behind the DEL that is recorded should the key have been there although its time was up.
+    // Should the key be there although its time is up, its DEL is recorded by this look, before what is recorded next.
+    db.contains(key);
     db.effect(super::string::set::OPCODE, &[key, &bytes]);
+    db.set(key, Value::Bytes(bytes), None);
     if let Some(entry) = db.get_mut(key) {
         // For OBJECT ENCODING: a result is `raw`, however short it is.
         entry.bytes_mut(0);
