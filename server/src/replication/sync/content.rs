@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use ringstone_persist::crypt::{Keyring, Purpose, SealedFile, is_sealed};
+use ringstone_persist::disk::BLOCK_BYTES;
 use ringstone_persist::disk::map::MappedFile;
 
 /// Bytes that are read at a time.
@@ -28,14 +29,17 @@ impl Content {
     }
 
     fn open(path: &Path, keyring: &Keyring) -> io::Result<Content> {
-        let map = MappedFile::open(path)?;
-        if is_sealed(map.bytes()) {
-            let sealed = SealedFile::open(path, map, keyring, Purpose::Snapshot);
-            return sealed.map(Content::Sealed).map_err(io::Error::other);
-        }
         let file = File::open(path)?;
-        let len = file.metadata()?.len();
-        Ok(Content::Clear(file, len))
+        let mut head = [0; BLOCK_BYTES];
+        let head_len = file.read_at(&mut head, 0)?;
+        if !is_sealed(head.get(..head_len).unwrap_or_default()) {
+            let len = file.metadata()?.len();
+            return Ok(Content::Clear(file, len));
+        }
+        // Mapping brings all of it in, which one in clear, read piece by piece, does not need.
+        let map = MappedFile::open(path)?;
+        let sealed = SealedFile::open(path, map, keyring, Purpose::Snapshot);
+        sealed.map(Content::Sealed).map_err(io::Error::other)
     }
 
     /// Its length in bytes.
