@@ -142,7 +142,7 @@ pub fn reload_log(
     slots: SlotMap,
     seed: [u8; 32],
 ) -> Result<Reloaded, Refusal> {
-    let dir = config.dir.join(&config.appenddirname);
+    let dir = config.log_dir();
     let known = block_on(Manifest::load(&DISK, &dir)).map_err(|e| e.to_string())?;
     if known.is_none() {
         return Err(format!("there is no log in {}", dir.display()));
@@ -164,7 +164,7 @@ fn recover_log(
     owners: &mut Owners,
     boot: &mut Boot,
 ) -> Result<(), Refusal> {
-    let dir = config.dir.join(&config.appenddirname);
+    let dir = config.log_dir();
     let mut recovered = open_log(config, keyring, (slots, seed), false)?;
     let elsewhere = if recovered.manifest.is_superseded {
         tracing::warn!(
@@ -224,7 +224,7 @@ pub struct OpenedLog {
 impl OpenedLog {
     /// What shards of `slots` write after this recovery.
     pub fn new(config: &Config, recovered: Recovered, slots: SlotMap) -> OpenedLog {
-        let dir = config.dir.join(&config.appenddirname);
+        let dir = config.log_dir();
         let shards = u32::try_from(slots.shards()).unwrap_or(u32::MAX);
         let writer = |shard| LogWriter::new(writer_options(config, &recovered, shard, shards));
         OpenedLog {
@@ -243,7 +243,7 @@ pub fn open_log(
     (slots, seed): (SlotMap, [u8; 32]),
     pending: bool,
 ) -> Result<Recovered, Refusal> {
-    let dir = config.dir.join(&config.appenddirname);
+    let dir = config.log_dir();
     let shards = u32::try_from(slots.shards()).unwrap_or(u32::MAX);
     let uuid = seed.first_chunk().copied().unwrap_or_default();
     let now_ms = u64::try_from(crate::rt::clock::unix_ms()).unwrap_or(0);

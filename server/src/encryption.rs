@@ -13,7 +13,6 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use ringstone_persist::crypt::{KeyId, Keyring, sealed_with};
 use ringstone_persist::disk::{StdDisk, block_on};
@@ -21,14 +20,10 @@ use ringstone_persist::log::{FrameCipher, Manifest};
 
 use crate::ask::ask_all;
 use crate::config::Config;
-use crate::rt::exec::sleep;
 use crate::shard::{Shard, ShardRef};
 use crate::shared::Shared;
-use crate::snapshot::{Target, end_claim, on_helper, save_claimed};
+use crate::snapshot::{Target, claim, end_claim, on_helper, save_claimed};
 pub use source::keyring;
-
-/// How often a wait looks again.
-const POLL: Duration = Duration::from_millis(5);
 
 /// What all shards share of it.
 #[derive(Default)]
@@ -109,7 +104,7 @@ impl Encryption {
         }
         if let Some(manifest) = manifest {
             if let Some(base) = &manifest.base {
-                look(BASE, &config.dir.join(&config.appenddirname).join(&base.file_name));
+                look(BASE, &config.log_dir().join(&base.file_name));
             }
             files.log = manifest.seals.master_keys();
             files.log_has_clear = manifest.has_clear_frames();
@@ -126,9 +121,7 @@ impl Encryption {
 pub async fn reload(shard: &ShardRef, config: Config) -> Result<(), String> {
     let shared = shard.borrow().shared.clone();
     // No base or snapshot may be on its way from one key to the other.
-    while !shared.saving.claim(Target::Base) {
-        sleep(POLL).await;
-    }
+    claim(shard, Target::Base).await;
     let changed = on_helper(shard, move || change(&shared, &config)).await;
     let changed = changed.unwrap_or_else(|| Err("the helper is gone".to_owned()));
     if let Ok(Some(cipher)) = &changed {
@@ -168,7 +161,7 @@ fn change(shared: &Shared, config: &Config) -> Result<Option<FrameCipher>, Strin
     let before = shared.encryption.keyring();
     let new = keyring(config)?;
     let new = new.with_older(&before);
-    let dir = config.dir.join(&config.appenddirname);
+    let dir = config.log_dir();
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", dir.join("MANIFEST").display());
     let change = |manifest: &mut Manifest| {
         let cipher = manifest.change_keyring(&new).map_err(|e| failed(&e))?;
@@ -212,9 +205,7 @@ pub async fn renew(shard: &ShardRef) {
         if !shared.encryption.files().is_stale(what, &keyring) {
             continue;
         }
-        while !shared.saving.claim(target) {
-            sleep(POLL).await;
-        }
+        claim(shard, target).await;
         let is_there = target != Target::Base || shard.borrow().commit.has_log();
         if is_there {
             tracing::info!("the {what} is not encrypted as it is to be: writing it anew");

@@ -29,7 +29,7 @@ use crate::boot::{OpenedLog, open_log};
 use crate::failpoint::{DISK, Step, pass, reach};
 use crate::rt::exec::sleep;
 use crate::shard::{Shard, ShardRef};
-use crate::snapshot::{Target, end_claim, on_helper, save_claimed};
+use crate::snapshot::{Target, claim, end_claim, on_helper, save_claimed};
 use crate::tx::global::at_once;
 
 /// How often a wait looks again.
@@ -39,10 +39,7 @@ const POLLS_MAX: u32 = 1500;
 
 /// Begins or ends logging; nothing to do where it is so already.
 pub async fn switch(shard: &ShardRef, on: bool) -> Result<(), String> {
-    let shared = shard.borrow().shared.clone();
-    while !shared.saving.claim(Target::Base) {
-        sleep(POLL).await;
-    }
+    claim(shard, Target::Base).await;
     let is_on = shard.borrow().commit.has_log();
     let result = match (on, is_on) {
         (true, false) => begin(shard).await,
@@ -120,9 +117,16 @@ async fn end(shard: &ShardRef) {
         polls += 1;
         sleep(POLL).await;
     }
+    close(shard, complete).await;
+    drop_logs(shard).await;
+    tracing::info!("the log has ended");
+}
+
+/// The log's end: what is durable is archived, and if it is all (`complete`) MANIFEST tells the next start that it must be there.
+pub async fn close(shard: &ShardRef, complete: bool) {
     let (shared, dir) = {
         let this = shard.borrow();
-        (this.shared.clone(), this.config.dir.join(&this.config.appenddirname))
+        (this.shared.clone(), this.config.log_dir())
     };
     let last = shared.watermarks.synced();
     on_helper(shard, move || {
@@ -138,8 +142,6 @@ async fn end(shard: &ShardRef) {
         });
     })
     .await;
-    drop_logs(shard).await;
-    tracing::info!("the log has ended");
 }
 
 /// Lets go of writers and MANIFEST.

@@ -12,6 +12,7 @@ mod content;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use ringstone_engine::Args;
 use ringstone_engine::cmd::{Group, Scope};
@@ -25,7 +26,7 @@ use ringstone_persist::rdb::write::{BlockWriter, Header, tail};
 
 use crate::ask::{Ticket, ask_all};
 use crate::failpoint::{DISK, Step, pass, reach};
-use crate::rt::exec::yield_now;
+use crate::rt::exec::{sleep, yield_now};
 use crate::shard::{Shard, ShardRef};
 use crate::shared::Shared;
 use crate::table::Entry;
@@ -179,6 +180,17 @@ pub async fn save(shard: &ShardRef, target: Target) -> Result<(), String> {
     result
 }
 
+/// How often a wait for a claim looks again.
+const POLL: Duration = Duration::from_millis(2);
+
+/// [`Saving::claim`], once it can be had.
+pub async fn claim(shard: &ShardRef, target: Target) {
+    let shared = shard.borrow().shared.clone();
+    while !shared.saving.claim(target) {
+        sleep(POLL).await;
+    }
+}
+
 /// Gives back what [`Saving::claim`] gave, and starts what was put off meanwhile.
 pub fn end_claim(shard: &ShardRef, target: Target) {
     let mut this = shard.borrow_mut();
@@ -254,7 +266,7 @@ async fn write_and_install(shard: &ShardRef, target: Target) -> Result<(), Strin
                 (config.dir.clone(), config.dir.join(format!("temp-{}.rdb", std::process::id())))
             }
             Target::Base => {
-                let dir = config.dir.join(&config.appenddirname);
+                let dir = config.log_dir();
                 let temporary = dir.join("base.rdb.new");
                 (dir, temporary)
             }
@@ -273,7 +285,7 @@ async fn write_and_install(shard: &ShardRef, target: Target) -> Result<(), Strin
         Target::Dump => {
             let (path, log_dir, shared, config) = {
                 let this = shard.borrow();
-                let log_dir = dir.join(&this.config.appenddirname);
+                let log_dir = this.config.log_dir();
                 let path = dir.join(&this.config.dbfilename);
                 (path, log_dir, this.shared.clone(), this.config.clone())
             };

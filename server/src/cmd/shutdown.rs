@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use ringstone_engine::cmd::{Arg, Flags, Group, Spec};
 use ringstone_engine::{Args, Error, Tree};
-use ringstone_persist::disk::block_on;
 
 use super::{Host, HostCommand, Outcome};
 use crate::ask::ask_all;
-use crate::failpoint::{DISK, Step, reach};
+use crate::log_switch;
 use crate::rt::exec::sleep;
 use crate::rt::signal;
 use crate::shard::{Shard, ShardRef};
-use crate::snapshot::{Target, on_helper, save};
+use crate::snapshot::{Target, save};
 
 /// The family's commands.
 pub const COMMANDS: &[&HostCommand] = &[&SHUTDOWN];
@@ -172,33 +171,9 @@ async fn end(shard: &ShardRef, manner: Manner) -> Result<(), String> {
         polls += 1;
         sleep(POLL).await;
     }
-    let archive = shared.clone();
-    on_helper(shard, move || archive.archive.finish()).await;
-    close_epoch(shard).await;
+    log_switch::close(shard, true).await;
     shared.stopping.store(true, Ordering::Release);
     (0..shared.slots.shards()).for_each(|index| shared.peers.wake(index));
     signal::stop_waiting();
     Ok(())
-}
-
-/// Tells the next start what must be there.
-async fn close_epoch(shard: &ShardRef) {
-    let (shared, dir) = {
-        let this = shard.borrow();
-        (this.shared.clone(), this.config.dir.join(&this.config.appenddirname))
-    };
-    let last = shared.watermarks.synced();
-    on_helper(shard, move || {
-        shared.with_manifest(|manifest| {
-            if let Some(manifest) = manifest {
-                manifest.close_epoch(last);
-                let stored =
-                    reach(Step::EpochClose).and_then(|()| block_on(manifest.store(&DISK, &dir)));
-                if let Err(e) = stored {
-                    tracing::warn!("MANIFEST: {e}");
-                }
-            }
-        });
-    })
-    .await;
 }

@@ -314,6 +314,11 @@ pub struct SavePoint {
 }
 
 impl super::Config {
+    /// The directory of the log.
+    pub fn log_dir(&self) -> std::path::PathBuf {
+        self.dir.join(&self.appenddirname)
+    }
+
     /// Whether writes are refused while the last snapshot failed: only where the server makes snapshots by itself.
     pub fn stops_on_save_error(&self) -> bool {
         self.stop_writes_on_bgsave_error && !self.save.is_empty()

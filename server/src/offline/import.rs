@@ -6,7 +6,7 @@ use clap::Args;
 use ringstone_peer::SlotMap;
 use ringstone_persist::disk::{StdDisk, block_on};
 
-use super::place::{Server, is_log, log_dir};
+use super::place::{Server, is_log};
 use super::{Failure, Outcome, Output, Verdict, export, state};
 use crate::boot::{append_only_file, lock_dir, open_log, write_first};
 use crate::config::Config;
@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options, out: &mut Output) -> Outcome {
         std::path::absolute(&options.dir).map_err(|e| format!("{}: {e}", options.dir.display()))?;
     let from = find(&config, &options.from)?;
     let dump = config.dir.join(&config.dbfilename);
-    let log = log_dir(&config);
+    let log = config.log_dir();
     for (taken, path) in [(dump.exists(), &dump), (is_log(&log), &log)] {
         if taken {
             return Err(format!(

@@ -12,7 +12,7 @@ use crate::config::Config;
 
 /// The last GSN of a directory's log at `ms` since 1970.
 pub(super) fn last_gsn(config: &Config, ms: u64) -> Result<u64, Failure> {
-    let dir = super::place::log_dir(config);
+    let dir = config.log_dir();
     let opened =
         log::open(config, false).map_err(|e| format!("the log in {}: {e}", dir.display()))?;
     let opened = opened.ok_or_else(|| format!("{} has no log", dir.display()))?;

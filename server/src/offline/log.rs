@@ -11,7 +11,6 @@ use ringstone_persist::log::{
 };
 
 use super::output::Progress;
-use super::place::log_dir;
 use crate::config::Config;
 
 /// A log after a recovery that touched nothing.
@@ -25,7 +24,7 @@ pub(crate) struct OpenLog {
 
 /// Recovers the log in memory only; `None` where there is none. `force` as a start with `--force-truncate`.
 pub(crate) fn open(config: &Config, force: bool) -> Result<Option<OpenLog>, RecoveryError> {
-    let dir = log_dir(config);
+    let dir = config.log_dir();
     let disk = Arc::new(Overlay::default());
     if block_on(Manifest::load(&*disk, &dir))?.is_none() && !super::place::is_log(&dir) {
         return Ok(None);

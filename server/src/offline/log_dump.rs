@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::effects::{Effect, effects};
 use super::output::Progress;
-use super::place::{Hold, Server, log_dir};
+use super::place::{Hold, Server};
 use super::{Failure, Outcome, Output, Verdict, log, times};
 
 /// What to print.
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options, out: &mut Output) -> Outcome {
 
 fn directory(options: &Options, out: &mut Output) -> Result<(), Failure> {
     let config = options.server.config(&options.path)?;
-    let dir = log_dir(&config);
+    let dir = config.log_dir();
     let _hold = Hold::shared(&config.dir)?;
     let cannot = |why: &dyn std::fmt::Display| format!("the log in {}: {why}", dir.display());
     let opened = log::open(&config, true).map_err(|error| cannot(&error))?;

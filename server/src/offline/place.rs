@@ -57,11 +57,6 @@ pub(crate) fn is_log(dir: &Path) -> bool {
     names.iter().any(|name| name == MANIFEST_NAME || SegmentId::from_file_name(name).is_some())
 }
 
-/// The log's directory.
-pub(crate) fn log_dir(config: &Config) -> PathBuf {
-    config.dir.join(&config.appenddirname)
-}
-
 /// Keeps servers off while a subcommand reads; refuses where one is at work.
 #[derive(Debug)]
 pub(crate) struct Hold {

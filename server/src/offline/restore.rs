@@ -12,7 +12,7 @@ use ringstone_persist::disk::{StdDisk, block_on};
 use serde_json::json;
 
 use super::output::Progress;
-use super::place::{Server, log_dir};
+use super::place::Server;
 use super::{Failure, Outcome, Output, Verdict, times};
 
 /// Which instant, from where, to where.
@@ -75,7 +75,7 @@ pub(crate) fn run(options: &Options, out: &mut Output) -> Outcome {
     history.plan(target, &[]).map_err(|e| e.to_string())?;
     let Some(dir) = &options.dir else { return Err("--dir is missing".to_owned()) };
     let _lock = crate::boot::lock_dir(dir)?;
-    let log_dir = log_dir(&options.server.config(dir)?);
+    let log_dir = options.server.config(dir)?.log_dir();
     let (done, total) = (Arc::new(AtomicU64::new(0)), history.bytes());
     let shown = done.clone();
     let bar = Progress::bytes("restoring", total, move || shown.load(Ordering::Relaxed));

@@ -18,7 +18,7 @@ use crate::config::Config;
 pub(super) fn of_directory(config: &Config, last: u64) -> Result<Boot, Failure> {
     let opened = match config.appendonly {
         true => log::open(config, false)
-            .map_err(|e| format!("the log in {}: {e}", super::place::log_dir(config).display()))?,
+            .map_err(|e| format!("the log in {}: {e}", config.log_dir().display()))?,
         false => None,
     };
     let _progress = Progress::unknown("loading");

@@ -20,7 +20,7 @@ use ringstone_persist::disk::{StdDisk, block_on};
 use ringstone_persist::log::{Manifest, RecoverOptions};
 
 use super::output::Progress;
-use super::place::{Hold, Server, log_dir};
+use super::place::{Hold, Server};
 use super::{Failure, Outcome, Output, Verdict, instant, log, state, times};
 use crate::boot::lock_dir;
 use crate::config::Config;
@@ -66,17 +66,17 @@ pub(crate) fn run(options: &Options, out: &mut Output) -> Outcome {
         None => (None, Some(lock_dir(&config.dir)?)),
     };
     let (last, ends) = choose(options, &config)?;
-    let dir = log_dir(&config);
+    let dir = config.log_dir();
     if let Some(output) = &options.output {
         config.dir =
             std::path::absolute(output).map_err(|e| format!("{}: {e}", output.display()))?;
-        copy(&dir, &log_dir(&config))?;
+        copy(&dir, &config.log_dir())?;
     } else if !options.no_backup {
         let backup = backup_dir(options, &dir);
         copy(&dir, &backup)?;
         out.line(format_args!("the log as it was is in {}", backup.display()))?;
     }
-    let dir = log_dir(&config);
+    let dir = config.log_dir();
     cut(&config, &dir, last).map_err(|why| format!("the log in {}: {why}", dir.display()))?;
     let gsn = log::open(&config, false)
         .map_err(|e| format!("the shortened log in {}: {e}", dir.display()))?
@@ -97,7 +97,7 @@ pub(crate) fn run(options: &Options, out: &mut Output) -> Outcome {
 
 /// The last GSN that is to stay, and the one with which the log ends now.
 fn choose(options: &Options, config: &Config) -> Result<(u64, u64), Failure> {
-    let dir = log_dir(config);
+    let dir = config.log_dir();
     let cannot = |why: &dyn std::fmt::Display| format!("the log in {}: {why}", dir.display());
     let opened = log::open(config, true).map_err(|error| cannot(&error))?;
     let opened = opened.ok_or_else(|| cannot(&"there is none"))?;

@@ -21,7 +21,7 @@ use crate::ask::{ask, ask_all};
 use crate::conn::{Conn, ConnId};
 use crate::rt::exec::sleep;
 use crate::shard::{Shard, ShardRef};
-use crate::snapshot::{Target, end_claim, on_helper, write_file};
+use crate::snapshot::{Target, claim, end_claim, on_helper, write_file};
 use content::Content;
 
 /// How often a wait looks again.
@@ -91,9 +91,7 @@ impl Shard {
 
 async fn save_while_wanted(shard: ShardRef) {
     loop {
-        while !shard.borrow().shared.saving.claim(Target::Replicas) {
-            sleep(POLL).await;
-        }
+        claim(&shard, Target::Replicas).await;
         let result = save(&shard).await;
         end_claim(&shard, Target::Replicas);
         let mut this = shard.borrow_mut();

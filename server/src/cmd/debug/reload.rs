@@ -1,20 +1,16 @@
 //! DEBUG RELOAD, LOADAOF: the data is saved and loaded again.
 
-use std::time::Duration;
-
 use ringstone_engine::keyspace::Mode;
 use ringstone_engine::{Args, Error, Keyspace, Tree};
 
 use super::{Host, Outcome};
 use crate::ask::ask;
 use crate::boot::Reloaded;
-use crate::rt::exec::sleep;
 use crate::script::{Libraries, LibraryChange, Policy, change_alone};
 use crate::shard::{Shard, ShardRef};
-use crate::snapshot::{Target, end_claim, on_helper, save};
+use crate::snapshot::{Target, claim, end_claim, on_helper, save};
 
-/// How often the end of a snapshot under way is looked for.
-const POLL: Duration = Duration::from_millis(2);
+/// What a client is told whose data cannot be loaded.
 const FAILED: &str = "ERR Error trying to load the RDB dump";
 
 /// DEBUG RELOAD: through a snapshot.
@@ -98,7 +94,7 @@ pub(super) fn load_log(host: &mut Host<'_>) -> Result<Outcome, Error> {
         let keyring = shared.encryption.keyring();
         let path = {
             let this = shard.borrow();
-            this.config.dir.join(&this.config.appenddirname).join(file.unwrap_or_default())
+            this.config.log_dir().join(file.unwrap_or_default())
         };
         load_data(&shard, (Keeps::Nothing, None), move |config, slots, seed| {
             crate::boot::reload_dump(config, slots, seed, &path, &keyring)
@@ -111,9 +107,7 @@ pub(super) fn load_log(host: &mut Host<'_>) -> Result<Outcome, Error> {
 async fn load_idle_log(shard: &ShardRef) -> Tree {
     let shared = shard.borrow().shared.clone();
     // The log must not begin meanwhile.
-    while !shared.saving.claim(Target::Base) {
-        sleep(POLL).await;
-    }
+    claim(shard, Target::Base).await;
     let (config, slots) = (shard.borrow().config.clone(), shared.slots);
     let keyring = shared.encryption.keyring();
     let loaded = on_helper(shard, move || {
@@ -156,9 +150,7 @@ async fn load_data(
         }
     };
     // A snapshot walks through the data that is there.
-    while !shared.saving.claim(Target::Dump) {
-        sleep(POLL).await;
-    }
+    claim(shard, Target::Dump).await;
     let mut done = true;
     if let Some(policy) = functions {
         let change = LibraryChange::Restore(Libraries::payload(&loaded.functions), policy);

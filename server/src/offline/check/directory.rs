@@ -12,7 +12,7 @@ use super::{Options, file};
 use crate::boot::{append_only_file, check_record};
 use crate::config::Config;
 use crate::offline::log::OpenLog;
-use crate::offline::place::{Hold, is_log, log_dir};
+use crate::offline::place::{Hold, is_log};
 use crate::offline::{Failure, Verdict, export, log, state};
 
 /// Looks at a directory.
@@ -25,7 +25,7 @@ pub(super) fn look(options: &Options, report: &mut Report) -> Result<(), Failure
     }
     let config = options.server.config(path)?;
     let _hold = Hold::shared(&config.dir)?;
-    let dir = log_dir(&config);
+    let dir = config.log_dir();
     let dump = config.dir.join(&config.dbfilename);
     let has_dump = !config.dbfilename.as_os_str().is_empty() && dump.exists();
     let mut reads_dump = !config.appendonly;
@@ -128,7 +128,7 @@ fn look_at_content(config: &Config, opened: &OpenLog, report: &mut Report) {
             Ok(Some(frame)) => frame,
             Ok(None) => break,
             Err(error) => {
-                report.find(Level::Refused, &log_dir(config), None, error);
+                report.find(Level::Refused, &config.log_dir(), None, error);
                 break;
             }
         };
@@ -142,7 +142,7 @@ fn look_at_content(config: &Config, opened: &OpenLog, report: &mut Report) {
                 .and_then(|record| check_record(&record, config.databases as usize));
             effects += 1;
             if let Err(why) = checked {
-                let path = log_dir(config).join(frame.segment.file_name());
+                let path = config.log_dir().join(frame.segment.file_name());
                 let what = format!("GSN {}: {why}", frame.gsn);
                 report.find(Level::Refused, &path, Some(frame.offset), what);
                 return;

@@ -158,7 +158,7 @@ impl Sink for Count<'_> {
         match entries.iter().find(|entry| entry.db >= self.databases) {
             None => Ok(()),
             Some(entry) => {
-                let why = format!("database {} does not exist: raise 'databases'", entry.db);
+                let why = no_such_database(entry.db);
                 if let Ok(mut refusal) = self.refusal.lock() {
                     *refusal = Some(format!("{}: {why}", self.file.path().display()));
                 }
@@ -166,6 +166,10 @@ impl Sink for Count<'_> {
             }
         }
     }
+}
+
+fn no_such_database(db: u32) -> String {
+    format!("database {db} does not exist: raise 'databases'")
 }
 
 /// Looks at an RDB file; what is wrong with it is of this level.
@@ -210,7 +214,7 @@ pub(super) fn foreign(config: &Config, path: &Path, level: Level, report: &mut R
     let result = Import::open(path).and_then(|import| {
         import.run(&options, &mut |imported| match imported {
             Imported::Entry(entry) if entry.db >= config.databases => {
-                Err(format!("database {} does not exist: raise 'databases'", entry.db))
+                Err(no_such_database(entry.db))
             }
             Imported::Entry(_) => {
                 keys += 1;
@@ -224,7 +228,7 @@ pub(super) fn foreign(config: &Config, path: &Path, level: Level, report: &mut R
                     return Err(format!("Ringstone has no command '{}'", name.escape_ascii()));
                 }
                 if db >= config.databases {
-                    return Err(format!("database {db} does not exist: raise 'databases'"));
+                    return Err(no_such_database(db));
                 }
                 Ok(())
             }
