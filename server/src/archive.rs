@@ -51,7 +51,7 @@ impl Settings {
         let bytes_max = Some(config.log_archive_retention_bytes).filter(|bytes| *bytes > 0);
         Some(Settings {
             archive_dir: config.dir.join(&config.log_archive_dir),
-            log_dir: config.dir.join(&config.appenddirname),
+            log_dir: config.log_dir(),
             interval: seconds(config.log_archive_interval_seconds).map(Duration::from_secs),
             retention: Retention {
                 window_ms: seconds(config.log_archive_retention_seconds).map(|s| s * 1000),
@@ -235,13 +235,17 @@ impl Archiver {
         }
     }
 
-    /// Until somebody asks for something, or for a while.
+    /// Until somebody asks for something, or for a while; without an archive until there is one.
     fn wait(&self) -> (Option<Settings>, u64, bool) {
         let archive = &self.shared.archive;
         let mut orders = archive.orders.lock().unwrap_or_else(PoisonError::into_inner);
         if orders.asked == orders.done && orders.settings == self.settings {
-            let waited = archive.wake.wait_timeout(orders, LOOK);
-            orders = waited.unwrap_or_else(PoisonError::into_inner).0;
+            orders = if orders.settings.is_some() {
+                let waited = archive.wake.wait_timeout(orders, LOOK);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                archive.wake.wait(orders).unwrap_or_else(PoisonError::into_inner)
+            };
         }
         (orders.settings.clone(), orders.asked, orders.asked > orders.done)
     }
