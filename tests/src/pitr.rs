@@ -136,16 +136,8 @@ fn found(conn: &mut Conn) -> BTreeMap<String, Vec<String>> {
     all
 }
 
-/// A field of INFO persistence.
-pub fn info(conn: &mut Conn, field: &str) -> String {
-    let text = conn.line("INFO persistence").text();
-    let prefix = format!("{field}:");
-    let line = text.lines().find_map(|line| line.strip_prefix(&prefix));
-    line.unwrap_or_default().trim().to_owned()
-}
-
 fn number(conn: &mut Conn, field: &str) -> u64 {
-    info(conn, field).parse().unwrap_or(0)
+    conn.info("persistence", field).parse().unwrap_or(0)
 }
 
 fn now_ms() -> u64 {

@@ -143,6 +143,13 @@ impl Conn {
         self.call(&args).unwrap_or_else(|e| panic!("`{line}`: {e}"))
     }
 
+    /// A field of a section of INFO; empty when it is not there.
+    pub fn info(&mut self, section: &str, field: &str) -> String {
+        let text = self.line(&format!("INFO {section}")).text();
+        let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.unwrap_or_default().trim().to_owned()
+    }
+
     /// Sends several commands at once and reads all replies.
     pub fn pipeline<A: AsRef<[u8]>>(&mut self, commands: &[Vec<A>]) -> io::Result<Vec<Value>> {
         let mut out = Vec::new();

@@ -61,12 +61,6 @@ fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn info(conn: &mut Conn, field: &str) -> String {
-    let text = conn.line("INFO").text();
-    let line = text.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix(':'));
-    line.unwrap_or_default().trim().to_owned()
-}
-
 fn ours() -> Launch {
     Launch::ringstone().set("enable-debug-command", "yes").shards(2)
 }
@@ -118,8 +112,10 @@ fn a_log_rewrite_changes_nothing_and_survives_a_kill() {
     for n in 0..200 {
         conn.line(&format!("SET meanwhile-{n} {n}"));
     }
-    wait_for("the end of the rewrite", || info(&mut conn, "aof_rewrite_in_progress") == "0");
-    assert_eq!(info(&mut conn, "aof_last_bgrewrite_status"), "ok");
+    wait_for("the end of the rewrite", || {
+        conn.info("persistence", "aof_rewrite_in_progress") == "0"
+    });
+    assert_eq!(conn.info("persistence", "aof_last_bgrewrite_status"), "ok");
     conn.line("SET after yes");
     let before = digest(&server);
     server.kill();
@@ -154,7 +150,7 @@ fn a_background_snapshot_under_writes_loads_everywhere() {
         conn.line(&format!("SET key-{n} changed"));
     }
     wait_for("the end of the snapshot", || conn.line("LASTSAVE").int() > saved);
-    assert_eq!(info(&mut conn, "rdb_last_bgsave_status"), "ok");
+    assert_eq!(conn.info("persistence", "rdb_last_bgsave_status"), "ok");
     let len = conn.line("DBSIZE").int();
     server.kill();
     for launch in [theirs(), ours().shards(3)] {
@@ -175,11 +171,11 @@ fn a_snapshot_holds_large_collections_that_transactions_borrow_meanwhile() {
     }
     assert!(conn.line("MEMORY USAGE {a}set").int() > Some(1 << 18));
     assert!(conn.line("MEMORY USAGE {a}stream").int() > Some(1 << 16));
-    let saves = info(&mut conn, "rdb_saves");
+    let saves = conn.info("persistence", "rdb_saves");
     assert!(!conn.line("BGSAVE").is_error());
     let mut moved = 0;
     // {a} and {b} are of different shards.
-    while info(&mut conn, "rdb_saves") == saves {
+    while conn.info("persistence", "rdb_saves") == saves {
         for key in ["set", "stream"] {
             let (from, to) = if moved % 2 == 0 { ("a", "b") } else { ("b", "a") };
             let reply = conn.line(&format!("RENAME {{{from}}}{key} {{{to}}}{key}"));
@@ -339,7 +335,7 @@ fn any_instant_of_a_recorded_history_is_restored_exactly() {
 fn wait_for_field(conn: &mut Conn, field: &str, wanted: impl Fn(&str) -> bool) -> String {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
-        let value = pitr::info(conn, field);
+        let value = conn.info("persistence", field);
         if wanted(&value) {
             return value;
         }
@@ -358,14 +354,14 @@ fn an_archive_that_does_not_work_stops_nobody_and_gets_everything_once_it_does()
     let launch = launch.set("log-archive-interval-seconds", 1);
     let server = launch.clone().start(&home);
     let mut conn = server.conn();
-    assert_eq!(pitr::info(&mut conn, "log_archive_enabled"), "0");
+    assert_eq!(conn.info("persistence", "log_archive_enabled"), "0");
     let path = archive.display().to_string();
     assert_eq!(conn.call(&["CONFIG", "SET", "log-archive-dir", &path]).unwrap().text(), "OK");
     for n in 0..600 {
         conn.line(&format!("SET key{n} {}", "v".repeat(10_000)));
     }
     wait_for_field(&mut conn, "log_archive_state", |state| state == "failing");
-    assert!(!pitr::info(&mut conn, "log_archive_last_error").is_empty());
+    assert!(!conn.info("persistence", "log_archive_last_error").is_empty());
     let segments = || {
         let names = fs::read_dir(home.data().join("appendonly")).unwrap().flatten();
         names.filter(|e| e.file_name().to_string_lossy().ends_with(".log")).count()
@@ -383,9 +379,9 @@ fn an_archive_that_does_not_work_stops_nobody_and_gets_everything_once_it_does()
     wait_for_field(&mut conn, "log_archive_state", |state| state == "failing");
     fs::remove_file(&archive).unwrap();
     wait_for_field(&mut conn, "log_archive_state", |state| state == "ok");
-    let gsn = pitr::info(&mut conn, "log_gsn");
+    let gsn = conn.info("persistence", "log_gsn");
     wait_for_field(&mut conn, "log_archive_last_gsn", |last| last == gsn);
-    assert_eq!(pitr::info(&mut conn, "log_archive_losses"), "0");
+    assert_eq!(conn.info("persistence", "log_archive_losses"), "0");
     drop(conn);
     server.stop();
     let list = pitr::restore(&Binary::ringstone(), &archive, &["--list"]).unwrap();
@@ -431,7 +427,7 @@ fn an_archive_that_is_too_far_behind_is_given_up_and_the_loss_is_told() {
     fs::remove_file(&archive).unwrap();
     fs::rename(&away, &archive).unwrap();
     wait_for_field(&mut conn, "log_archive_state", |state| state == "ok");
-    assert_eq!(pitr::info(&mut conn, "log_archive_losses"), "1");
+    assert_eq!(conn.info("persistence", "log_archive_losses"), "1");
     assert!(server.log_text().contains("log-archive-backlog-max"));
     drop(conn);
     server.stop();

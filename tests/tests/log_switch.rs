@@ -23,12 +23,6 @@ fn ok(conn: &mut Conn, line: &str) {
     assert_eq!(conn.line(line), Value::Simple("OK".into()), "{line}");
 }
 
-fn info(conn: &mut Conn, field: &str) -> String {
-    let text = conn.line("INFO persistence").text();
-    let line = text.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix(':'));
-    line.unwrap_or_default().trim().to_owned()
-}
-
 fn fill(conn: &mut Conn) {
     for n in 0..80 {
         ok(conn, &format!("SET key-{n} value-{n}"));
@@ -48,11 +42,11 @@ fn a_log_that_begins_live_holds_what_was_there_and_what_follows() {
         let server = launch(shards).set("appendfsync", fsync).start(&home);
         let mut conn = server.conn();
         fill(&mut conn);
-        assert_eq!(info(&mut conn, "aof_enabled"), "0");
+        assert_eq!(conn.info("persistence", "aof_enabled"), "0");
         assert_eq!(conn.line("CONFIG GET appendonly").items()[1].text(), "no");
         ok(&mut conn, "CONFIG SET appendonly yes");
-        assert_eq!(info(&mut conn, "aof_enabled"), "1");
-        assert_eq!(info(&mut conn, "aof_rewrite_in_progress"), "0");
+        assert_eq!(conn.info("persistence", "aof_enabled"), "1");
+        assert_eq!(conn.info("persistence", "aof_rewrite_in_progress"), "0");
         ok(&mut conn, "MSET key-1 later key-2 later key-3 later");
         ok(&mut conn, "CONFIG SET appendonly yes");
         ok(&mut conn, "SET last one");
@@ -73,7 +67,7 @@ fn a_log_that_ends_live_is_whole_up_to_there_and_goes_on_when_it_begins_again() 
         fill(&mut conn);
         let at_end = digest(&server);
         ok(&mut conn, "CONFIG SET appendonly no");
-        assert_eq!(info(&mut conn, "aof_enabled"), "0");
+        assert_eq!(conn.info("persistence", "aof_enabled"), "0");
         ok(&mut conn, "SET unlogged 1");
         server.kill();
 
@@ -180,12 +174,12 @@ fn a_log_that_cannot_begin_is_an_error_and_leaves_the_parameter_as_it_was() {
     );
     assert_eq!(conn.line("CONFIG GET appendonly").items()[1].text(), "no");
     assert_eq!(conn.line("CONFIG GET hz").items()[1].text(), "10");
-    assert_eq!(info(&mut conn, "aof_enabled"), "0");
+    assert_eq!(conn.info("persistence", "aof_enabled"), "0");
     ok(&mut conn, "SET a 1");
     ok(&mut conn, "SAVE");
     std::fs::remove_file(home.data().join("appendonly/MANIFEST")).unwrap();
     ok(&mut conn, "CONFIG SET appendonly yes");
-    assert_eq!(info(&mut conn, "aof_enabled"), "1");
+    assert_eq!(conn.info("persistence", "aof_enabled"), "1");
 }
 
 /// Keys that a writer sets to rising numbers.
@@ -324,10 +318,10 @@ fn nothing_acknowledged_under_a_log_is_lost_when_the_server_is_killed_around_a_s
 fn wait_for_rewrite(conn: &mut Conn, rewrites: usize) {
     let done = |conn: &mut Conn| {
         let text = conn.line("INFO persistence").text();
-        info(conn, "aof_rewrite_in_progress") == "0"
-            && info(conn, "aof_rewrite_scheduled") == "0"
+        conn.info("persistence", "aof_rewrite_in_progress") == "0"
+            && conn.info("persistence", "aof_rewrite_scheduled") == "0"
             && text.contains("aof_last_bgrewrite_status:ok")
-            && info(conn, "aof_rewrites") == rewrites.to_string()
+            && conn.info("persistence", "aof_rewrites") == rewrites.to_string()
     };
     for _ in 0..4000 {
         if done(conn) {
@@ -355,7 +349,7 @@ fn a_rewrite_without_the_log_leaves_one_that_is_as_new_as_it_seems() {
         let reply = conn.line("BGREWRITEAOF").text();
         assert_eq!(reply, "Background append only file rewriting started");
         wait_for_rewrite(&mut conn, 1);
-        assert_eq!(info(&mut conn, "aof_enabled"), "0");
+        assert_eq!(conn.info("persistence", "aof_enabled"), "0");
         assert_eq!(conn.line("CONFIG GET appendonly").items()[1].text(), "no");
         ok(&mut conn, "SET when later");
         conn.line("FUNCTION FLUSH");

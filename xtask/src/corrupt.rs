@@ -1,9 +1,11 @@
 //! `cargo xtask corrupt`: damaged files, and what a start makes of them.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use clap::Args;
 use ringstone_tests::corrupt;
+
+use crate::choices;
 
 /// What to run.
 #[derive(Args)]
@@ -21,8 +23,7 @@ pub(crate) struct Options {
 
 /// Runs it, prints the report, fails when anything happened that must not.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let seed = options.seed.unwrap_or(clock);
+    let seed = options.seed.unwrap_or_else(choices::clock);
     let Options { files, real, .. } = *options;
     println!("corrupt: --files {files} --real {real} --seed {seed}");
     let began = Instant::now();

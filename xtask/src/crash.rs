@@ -1,12 +1,14 @@
 //! `cargo xtask crash`: the crash ring of the tests crate, from the command line.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use ringstone_tests::crash;
 use ringstone_tests::crash::faults::{FAULTS, Kind};
 use ringstone_tests::server::Binary;
+
+use crate::choices;
 
 /// What to run.
 #[derive(Args)]
@@ -70,14 +72,8 @@ pub(crate) fn parameter(text: &str) -> Result<(String, String), String> {
 
 /// Runs the loop, prints the report, fails when anything was lost.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let seed = options.seed.unwrap_or(clock);
-    let binary = match &options.bin {
-        Some(path) => Binary {
-            path: std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))?,
-        },
-        None => Binary::ringstone(),
-    };
+    let seed = options.seed.unwrap_or_else(choices::clock);
+    let binary = choices::binary(options.bin.as_deref())?;
     let faults: Vec<&str> = options.faults.iter().map(|kind| kind.name()).collect();
     println!(
         "crash: {} faults={} fsync={} shards={} clients={} seconds={} seed={seed}",

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ringstone_tests::differ;
-use ringstone_tests::server::{Binary, Launch};
+use ringstone_tests::server::Launch;
+
+use crate::choices;
 
 /// What to run.
 #[derive(Args)]
@@ -31,12 +33,7 @@ pub(crate) struct Options {
 
 /// Runs them, prints what differs, fails when anything does.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let binary = match &options.bin {
-        Some(path) => Binary {
-            path: std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))?,
-        },
-        None => Binary::ringstone(),
-    };
+    let binary = choices::binary(options.bin.as_deref())?;
     let report = differ::run(&differ::Options {
         launch: Launch::new(binary).shards(options.shards),
         seed: options.seed,

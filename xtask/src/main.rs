@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod choices;
 mod conformance;
 mod corrupt;
 mod crash;

@@ -1,11 +1,12 @@
 //! `cargo xtask pitr`: a recorded history, and instants of it restored from the archive.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use ringstone_tests::pitr;
-use ringstone_tests::server::Binary;
+
+use crate::choices;
 
 /// What to run.
 #[derive(Args)]
@@ -35,14 +36,8 @@ pub(crate) struct Options {
 
 /// Runs it, prints what was done, fails at the first difference.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let seed = options.seed.unwrap_or(clock);
-    let binary = match &options.bin {
-        Some(path) => Binary {
-            path: std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))?,
-        },
-        None => Binary::ringstone(),
-    };
+    let seed = options.seed.unwrap_or_else(choices::clock);
+    let binary = choices::binary(options.bin.as_deref())?;
     let Options { rounds, seconds, instants, fsync, .. } = options;
     println!(
         "pitr: fsync={fsync} rounds={rounds} seconds={seconds} instants={instants} seed={seed}"

@@ -1,11 +1,12 @@
 //! `cargo xtask power`: power loss on the real server, from the command line.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use ringstone_tests::power::{self, Mutation};
-use ringstone_tests::server::Binary;
+
+use crate::choices;
 
 /// What to run.
 #[derive(Args)]
@@ -52,14 +53,8 @@ enum Broken {
 
 /// Runs, prints the report, fails when anything was lost.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let seed = options.seed.unwrap_or(clock);
-    let binary = match &options.bin {
-        Some(path) => Binary {
-            path: std::path::absolute(path).map_err(|e| format!("{}: {e}", path.display()))?,
-        },
-        None => Binary::ringstone(),
-    };
+    let seed = options.seed.unwrap_or_else(choices::clock);
+    let binary = choices::binary(options.bin.as_deref())?;
     let mutation = options.mutation.map(|broken| match broken {
         Broken::DropFlushes => Mutation::DropFlushes,
         Broken::JudgeAsAlways => Mutation::JudgeAsAlways,

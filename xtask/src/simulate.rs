@@ -6,11 +6,12 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use ringstone_tests::sim::{Mutation, Stats, replay_command, run_seed, trace_seed};
 
+use crate::choices;
 use crate::step::{cargo, check};
 
 /// How often the progress is told.
@@ -82,8 +83,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 }
 
 fn many(options: &Options, mutation: Option<Mutation>) -> Result<(), String> {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let first = options.seed.unwrap_or(clock * 1_000_000);
+    let first = options.seed.unwrap_or_else(|| choices::clock() * 1_000_000);
     let jobs =
         options.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     println!("simulate: {} crashes, seeds from {first}, {jobs} jobs", options.crashes);

@@ -13,6 +13,7 @@ mod words;
 use ringstone_engine::cmd::{self, Arg, ArgKind, Command, Flags, Group, Scope, Spec};
 
 use crate::sim::Rng;
+pub use words::GROUPS;
 
 /// Where choices come from: a seed, or a fuzzer's bytes.
 pub trait Choices {

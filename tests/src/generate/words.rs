@@ -7,7 +7,7 @@ use super::{Choices, Draft};
 /// Keys of each group.
 const KEYS: usize = 4;
 /// Groups that have keys.
-const GROUPS: [Group; 9] = [
+pub const GROUPS: [Group; 9] = [
     Group::String,
     Group::List,
     Group::Set,

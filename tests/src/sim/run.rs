@@ -24,7 +24,7 @@ use super::mutation::Mutation;
 use super::oracle::{Oracle, Violation};
 use super::rng::Rng;
 use super::shard::Shard;
-use crate::generate::Generator;
+use crate::generate::{GROUPS, Generator};
 use saving::Saving;
 use transaction::{KeysHeld, WholeHeld};
 
@@ -97,19 +97,8 @@ fn pick_mode(rng: &mut Rng) -> SyncMode {
 
 /// Commands of one to three groups, so that keys are few and often written, and of those that name any key.
 fn generator(rng: &mut Rng) -> Generator {
-    let groups = [
-        Group::String,
-        Group::List,
-        Group::Set,
-        Group::SortedSet,
-        Group::Hash,
-        Group::Stream,
-        Group::Bitmap,
-        Group::HyperLogLog,
-        Group::Geo,
-    ];
     let mut chosen = vec![Group::Generic];
-    chosen.extend((0..1 + rng.index(3)).map(|_| groups[rng.index(groups.len())]));
+    chosen.extend((0..1 + rng.index(3)).map(|_| GROUPS[rng.index(GROUPS.len())]));
     Generator::new(|spec| chosen.contains(&spec.group) && spec.name != "pfselftest")
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ringstone_tests::resp::Conn;
 use ringstone_tests::server::{Home, Launch, Server};
 
-use super::{digest, info, wait_for};
+use super::{digest, wait_for};
 
 /// Part of every key, value, field and library that is planted.
 const PLANTED: &str = "Planted-Secret";
@@ -80,8 +80,9 @@ fn assert_unreadable(home: &Home, when: &str) {
 fn wait_until_all_is_sealed(server: &Server) {
     let mut conn = server.conn();
     wait_for("encryption of all files", || {
-        info(&mut conn, "encryption_files_in_clear") == "0"
-            && info(&mut conn, "encryption_keys_in_use") == info(&mut conn, "encryption_key")
+        conn.info("persistence", "encryption_files_in_clear") == "0"
+            && conn.info("persistence", "encryption_keys_in_use")
+                == conn.info("persistence", "encryption_key")
     });
 }
 
@@ -107,7 +108,7 @@ fn nothing_planted_is_in_any_file_in_any_mode_whenever_it_is_killed() {
         plant(&mut conn, 300, 400);
         ok(&mut conn, "BGREWRITEAOF");
         plant(&mut conn, 400, 600);
-        wait_for("the rewrite", || info(&mut conn, "aof_rewrite_in_progress") == "0");
+        wait_for("the rewrite", || conn.info("persistence", "aof_rewrite_in_progress") == "0");
         ok(&mut conn, "DEBUG LOADAOF");
         plant(&mut conn, 600, 700);
         let before = digest(&server);
@@ -213,10 +214,10 @@ fn a_rotation_to_a_key_that_cannot_be_read_changes_nothing() {
     let keys = key_file(&home, &[1]);
     let server = launch(2, &keys).log("everysec").start(&home);
     let mut conn = server.conn();
-    let key = info(&mut conn, "encryption_key");
+    let key = conn.info("persistence", "encryption_key");
     let error = conn.line("CONFIG SET encryption-key-file /no/such/key").text();
     assert!(error.contains("encryption-key-file /no/such/key: No such file"), "{error}");
-    assert_eq!(info(&mut conn, "encryption_key"), key);
+    assert_eq!(conn.info("persistence", "encryption_key"), key);
     let named = conn.line("CONFIG GET encryption-key-file").items()[1].text();
     assert_eq!(named, keys.display().to_string());
     plant(&mut conn, 0, 10);
@@ -233,7 +234,7 @@ fn a_wrong_or_missing_key_is_refused_by_name_and_changes_no_file() {
         let server = with_log(launch(2, &keys)).start(&home);
         plant(&mut server.conn(), 0, 50);
         ok(&mut server.conn(), "SAVE");
-        let (before, id) = (digest(&server), info(&mut server.conn(), "encryption_key"));
+        let (before, id) = (digest(&server), server.conn().info("persistence", "encryption_key"));
         // Not killed: a write that the kernel has in hand then may still arrive after the process is gone.
         assert!(server.stop().success());
         let kept = content(&home);
@@ -277,7 +278,7 @@ fn changed_and_exchanged_files_are_refused() {
         let mut conn = server.conn();
         plant(&mut conn, 0, 50);
         ok(&mut conn, "BGREWRITEAOF");
-        wait_for("the rewrite", || info(&mut conn, "aof_rewrite_in_progress") == "0");
+        wait_for("the rewrite", || conn.info("persistence", "aof_rewrite_in_progress") == "0");
         ok(&mut conn, "SAVE");
         drop(conn);
         server.kill();
@@ -340,7 +341,7 @@ fn data_in_clear_is_encrypted_at_the_next_start_and_in_clear_again_after_that() 
     let server = off().start(&home);
     let mut conn = server.conn();
     assert_eq!(digest(&server), before);
-    wait_for("files in clear", || info(&mut conn, "encryption_keys_in_use").is_empty());
+    wait_for("files in clear", || conn.info("persistence", "encryption_keys_in_use").is_empty());
     server.kill();
     let server = off().set("encryption-key-file", "").start(&home);
     assert_eq!(digest(&server), before);

@@ -23,12 +23,6 @@ fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn info(conn: &mut Conn, field: &str) -> String {
-    let text = conn.line("INFO persistence").text();
-    let line = text.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix(':'));
-    line.unwrap_or_default().trim().to_owned()
-}
-
 fn is_misconf(reply: &Value) -> bool {
     reply.is_error() && reply.text().starts_with("MISCONF")
 }
@@ -86,9 +80,9 @@ fn a_full_disk_refuses_writes_and_ping_before_anything_runs_and_is_left_by_itsel
         assert!(is_misconf(&conn.call(&script).unwrap()));
         assert_eq!(conn.line("EXISTS a b c d").int(), Some(0));
         assert!(conn.line("GET k3").text().starts_with("3:"), "reads go on");
-        assert_eq!(info(conn, "aof_last_write_status"), "err");
-        assert_eq!(info(conn, "log_state"), "refusing-writes");
-        assert!(info(conn, "log_last_error").contains("No space"));
+        assert_eq!(conn.info("persistence", "aof_last_write_status"), "err");
+        assert_eq!(conn.info("persistence", "log_state"), "refusing-writes");
+        assert!(conn.info("persistence", "log_last_error").contains("No space"));
         assert!(server.log_text().contains("Writes are refused until"), "{}", server.log_text());
 
         disk.free().unwrap();
@@ -97,8 +91,8 @@ fn a_full_disk_refuses_writes_and_ping_before_anything_runs_and_is_left_by_itsel
             assert_eq!(set(conn, acked).text(), "OK");
             acked += 1;
         }
-        assert_eq!(info(conn, "log_state"), "ok");
-        assert_eq!(info(conn, "aof_last_write_status"), "ok");
+        assert_eq!(conn.info("persistence", "log_state"), "ok");
+        assert_eq!(conn.info("persistence", "aof_last_write_status"), "ok");
         assert!(server.log_text().contains("there is space again"), "{}", server.log_text());
         server.kill();
         let server = launch(fsync).start(&home);
@@ -132,8 +126,11 @@ fn frames_whose_write_failed_go_to_a_fresh_segment_and_replies_wait_for_that() {
         let server = launch("always").env(VARIABLE, failing).start(&home);
         let conn = &mut server.conn();
         (0..150).for_each(|n| assert_eq!(set(conn, n).text(), "OK", "{failing}"));
-        assert_eq!(info(conn, "aof_last_write_status"), "ok");
-        assert!(info(conn, "log_last_error").contains("Input/output error"), "{failing}");
+        assert_eq!(conn.info("persistence", "aof_last_write_status"), "ok");
+        assert!(
+            conn.info("persistence", "log_last_error").contains("Input/output error"),
+            "{failing}"
+        );
         assert!(server.log_text().contains("Input/output error"), "{}", server.log_text());
         server.kill();
         assert_all_there(&launch("always").start(&home), 150);
@@ -203,12 +200,14 @@ fn a_rewrite_that_fails_leaves_the_log_as_it_was() {
         let conn = &mut server.conn();
         (0..40).for_each(|n| assert_eq!(set(conn, n).text(), "OK"));
         conn.line("BGREWRITEAOF");
-        wait_for("a failed rewrite", || info(conn, "aof_last_bgrewrite_status") == "err");
+        wait_for("a failed rewrite", || {
+            conn.info("persistence", "aof_last_bgrewrite_status") == "err"
+        });
         assert!(server.log_text().contains("log rewrite failed"), "{}", server.log_text());
         (40..60).for_each(|n| assert_eq!(set(conn, n).text(), "OK"));
         if failing.starts_with("base") {
             conn.line("BGREWRITEAOF");
-            wait_for("a rewrite", || info(conn, "aof_last_bgrewrite_status") == "ok");
+            wait_for("a rewrite", || conn.info("persistence", "aof_last_bgrewrite_status") == "ok");
         }
         server.kill();
         assert_all_there(&launch("everysec").start(&home), 60);
@@ -229,7 +228,7 @@ fn a_base_that_cannot_be_read_is_a_refusal_that_names_file_and_offset() {
     let conn = &mut server.conn();
     (0..40).for_each(|n| assert_eq!(set(conn, n).text(), "OK"));
     conn.line("BGREWRITEAOF");
-    wait_for("a rewrite", || info(conn, "aof_rewrites") == "1");
+    wait_for("a rewrite", || conn.info("persistence", "aof_rewrites") == "1");
     server.kill();
     let faults = place.faults().unwrap();
     faults.add(Rule { after: 1, ..Rule::always(Call::Read, "base-", Effect::Eio) });

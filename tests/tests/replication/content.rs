@@ -7,7 +7,7 @@ use ringstone_tests::crash::Random;
 use ringstone_tests::resp::Conn;
 use ringstone_tests::server::Home;
 
-use super::{info, primary, replica_of, until, until_online, until_the_same};
+use super::{primary, replica_of, until, until_online, until_the_same};
 
 /// Commands for one or several of a dozen keys of each type: `#` is a number, `@` a member, `!` a short time, behind a type's
 /// letter it makes a key.
@@ -91,14 +91,12 @@ fn a_replica_that_comes_while_others_write_holds_the_same() {
                 for_a_moment();
                 let started = replica.insert(replica_of(&server, &there));
                 let mut conn = started.conn();
-                until("the link is up", || {
-                    info(&mut conn, "replication", "master_link_status") == "up"
-                });
+                until("the link is up", || conn.info("replication", "master_link_status") == "up");
                 for_a_moment();
             });
             let replica = replica.unwrap();
             until_the_same(&mut server.conn(), &mut replica.conn());
-            assert_eq!(info(&mut server.conn(), "stats", "sync_full"), "1");
+            assert_eq!(server.conn().info("stats", "sync_full"), "1");
         }
     }
 }
@@ -119,8 +117,8 @@ fn a_replica_that_is_cut_off_goes_on_where_it_was() {
             }
         });
         until_the_same(&mut conn, &mut replica.conn());
-        assert_eq!(info(&mut conn, "stats", "sync_full"), "1");
-        assert_eq!(info(&mut conn, "stats", "sync_partial_ok"), "3");
+        assert_eq!(conn.info("stats", "sync_full"), "1");
+        assert_eq!(conn.info("stats", "sync_partial_ok"), "3");
     }
 }
 
@@ -132,7 +130,7 @@ fn a_replica_that_missed_more_than_is_kept_gets_everything_again() {
     let mut conn = server.conn();
     until_online(&mut conn, 1);
     let value = "x".repeat(40_000);
-    let count = |conn: &mut Conn, name: &str| info(conn, "stats", name).parse::<u32>().unwrap();
+    let count = |conn: &mut Conn, name: &str| conn.info("stats", name).parse::<u32>().unwrap();
     // With its connection on another shard it may get the value before it is cut off: then it goes on, and is cut off again.
     while count(&mut conn, "sync_full") < 2 {
         let went_on = count(&mut conn, "sync_partial_ok");
@@ -146,7 +144,7 @@ fn a_replica_that_missed_more_than_is_kept_gets_everything_again() {
     }
     until_online(&mut conn, 1);
     until_the_same(&mut conn, &mut replica.conn());
-    assert_eq!(info(&mut conn, "stats", "sync_partial_err"), "1");
+    assert_eq!(conn.info("stats", "sync_partial_err"), "1");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ringstone_tests::server::Home;
 
-use super::{Stream, info, primary, replica_of, until, until_online};
+use super::{Stream, primary, replica_of, until, until_online};
 
 #[test]
 fn wait_ends_when_replicas_have_it_or_the_time_is_up() {
@@ -42,8 +42,8 @@ fn replicas_are_seen_in_info_role_and_client_list() {
     until_online(&mut conn, 1);
     conn.line("SET key value");
     assert_eq!(conn.line("WAIT 1 20000").int(), Some(1));
-    assert_eq!(info(&mut conn, "replication", "connected_slaves"), "1");
-    let slave = info(&mut conn, "replication", "slave0");
+    assert_eq!(conn.info("replication", "connected_slaves"), "1");
+    let slave = conn.info("replication", "slave0");
     let port = replica.port();
     assert!(
         slave.starts_with(&format!("ip=127.0.0.1,port={port},state=online,offset=")),
@@ -57,15 +57,15 @@ fn replicas_are_seen_in_info_role_and_client_list() {
     // What asked for the acknowledgement is of the stream, too.
     let told: i64 = known.items()[2].text().parse().unwrap();
     assert!(told > 0 && told <= role.items()[1].int().unwrap(), "{role:?}");
-    let name = info(&mut conn, "replication", "master_replid");
-    assert_eq!(info(&mut replica.conn(), "replication", "master_replid"), name);
+    let name = conn.info("replication", "master_replid");
+    assert_eq!(replica.conn().info("replication", "master_replid"), name);
     let list = conn.line("CLIENT LIST TYPE replica").text();
     assert_eq!(list.lines().count(), 1, "{list}");
     assert!(list.contains(" flags=S "), "{list}");
     assert!(!conn.line("CLIENT LIST TYPE normal").text().contains(" flags=S "));
     assert_eq!(conn.line("CLIENT LIST TYPE master").text(), "");
     replica.stop();
-    until("it is gone", || info(&mut conn, "replication", "connected_slaves") == "0");
+    until("it is gone", || conn.info("replication", "connected_slaves") == "0");
     assert_eq!(conn.line("ROLE").items()[2].items().len(), 0);
 }
 
@@ -93,7 +93,7 @@ fn writes_are_refused_while_too_few_replicas_are_there() {
     let replica = replica_of(&server, &there);
     until_online(&mut conn, 1);
     until("writes go on", || !conn.line("INCR key").is_error());
-    assert_eq!(info(&mut conn, "replication", "min_slaves_good_slaves"), "1");
+    assert_eq!(conn.info("replication", "min_slaves_good_slaves"), "1");
     replica.stop();
     until("writes are refused again", || conn.line("INCR key").is_error());
 }
@@ -128,5 +128,5 @@ fn replconf_says_what_it_does_not_understand() {
     let long = format!("REPLCONF ip-address {}", "a".repeat(256));
     assert!(conn.line(&long).text().contains("is too long: 256 bytes"));
     assert_eq!(conn.line("PSYNC ? x").text(), "ERR value is not an integer or out of range");
-    assert_eq!(info(&mut conn, "replication", "repl_backlog_active"), "0");
+    assert_eq!(conn.info("replication", "repl_backlog_active"), "0");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringstone_tests::server::Home;
 
-use super::{Stream, info, primary, until, until_online};
+use super::{Stream, primary, until, until_online};
 
 #[test]
 fn a_replica_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
@@ -20,7 +20,7 @@ fn a_replica_that_does_not_read_is_dropped_and_nobody_waits_for_it() {
         let value = "x".repeat(100_000);
         until("it is dropped", || {
             assert_eq!(conn.call(&["SET", "key", &value]).unwrap().text(), "OK");
-            info(&mut conn, "replication", "connected_slaves") == "0"
+            conn.info("replication", "connected_slaves") == "0"
         });
     }
 }
@@ -32,18 +32,16 @@ fn a_backlog_that_nobody_comes_back_for_is_dropped() {
     let mut conn = server.conn();
     let stream = Stream::attach(&server);
     conn.line("SET key value");
-    until("there is a backlog", || info(&mut conn, "replication", "repl_backlog_active") == "1");
-    let (name, offset) = (
-        info(&mut conn, "replication", "master_replid"),
-        info(&mut conn, "replication", "master_repl_offset"),
-    );
+    until("there is a backlog", || conn.info("replication", "repl_backlog_active") == "1");
+    let (name, offset) =
+        (conn.info("replication", "master_replid"), conn.info("replication", "master_repl_offset"));
     drop(stream);
-    until("it is dropped", || info(&mut conn, "replication", "repl_backlog_active") == "0");
+    until("it is dropped", || conn.info("replication", "repl_backlog_active") == "0");
     conn.line("SET key other");
-    assert_eq!(info(&mut conn, "replication", "master_repl_offset"), offset);
+    assert_eq!(conn.info("replication", "master_repl_offset"), offset);
     // Whoever follows from now on follows another stream.
     let (mut stream, _) = Stream::after(&server, &["SYNC"]);
-    assert_ne!(info(&mut conn, "replication", "master_replid"), name);
+    assert_ne!(conn.info("replication", "master_replid"), name);
     conn.line("SET key third");
     assert_eq!(stream.commands(2), ["SELECT 0", "SET key third"]);
 }

@@ -34,12 +34,6 @@ fn replica_of(primary: &Server, home: &Home) -> Server {
     launch.start(home)
 }
 
-fn info(conn: &mut Conn, section: &str, field: &str) -> String {
-    let text = conn.line(&format!("INFO {section}")).text();
-    let line = text.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix(':'));
-    line.unwrap_or_default().trim().to_owned()
-}
-
 /// Looks again and again until it is so.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -60,9 +54,9 @@ fn until_online(primary: &mut Conn, wanted: usize) {
 /// Waits until the replica has everything of the stream, and both hold the same: keys whose time is up go a little later.
 fn until_the_same(primary: &mut Conn, replica: &mut Conn) {
     until("the replica has everything", || {
-        let there = info(replica, "replication", "slave_repl_offset");
-        info(replica, "replication", "master_link_status") == "up"
-            && info(primary, "replication", "master_repl_offset") == there
+        let there = replica.info("replication", "slave_repl_offset");
+        replica.info("replication", "master_link_status") == "up"
+            && primary.info("replication", "master_repl_offset") == there
     });
     until("both hold the same", || {
         primary.line("DEBUG DIGEST").text() == replica.line("DEBUG DIGEST").text()
